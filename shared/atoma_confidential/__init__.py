@@ -1,0 +1,116 @@
+"""Chat and embeddings that leave the process only sealed to an Atoma node's key.
+
+    from atoma_confidential import Client
+
+    with Client() as client:
+        reply = client.chat([{"role": "user", "content": "Hello"}], model="…")
+        print(reply.body["choices"][0]["message"]["content"], reply.verdict)
+
+What this protects, and what it cannot, is in docs/threat-model.md.
+"""
+
+from ._wire import Model
+from .async_client import AsyncChatStream, AsyncClient
+from .attestation import TrustPolicy
+from .client import ChatStream, Client
+from .envelope import Envelope, Opener, Recipient, seal
+from .errors import (
+    AnswerCutError,
+    AttestationError,
+    AuthenticationError,
+    BalanceError,
+    ConcurrentPurchaseError,
+    ConfidentialError,
+    ConfidentialityWarning,
+    ConnectionFailedError,
+    ConnectionLostError,
+    ContextLengthError,
+    DigestMismatchError,
+    EngineError,
+    EvidenceFormatError,
+    Exposure,
+    InvalidInputError,
+    InvalidRequestError,
+    MissingCredentialsError,
+    NodeFailureError,
+    NodeKeyMissingError,
+    NodeUnavailableError,
+    NonceReuseError,
+    NotFoundError,
+    OpenError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitError,
+    ReceiptError,
+    ReflectionError,
+    RemoteProtocolError,
+    ReplyTimeoutError,
+    RequestTooLargeError,
+    ServerError,
+    StackLockedError,
+    StackNotIndexedError,
+    StackUnavailableError,
+    StatusError,
+    StreamStalledError,
+    StreamTruncatedError,
+    UnusableKeyError,
+)
+from .replies import ChatReply, EmbeddingReply
+from .retry import RetryPolicy
+from .verdict import Verdict
+
+__all__ = [
+    "AnswerCutError",
+    "AsyncChatStream",
+    "AsyncClient",
+    "AttestationError",
+    "AuthenticationError",
+    "BalanceError",
+    "ChatReply",
+    "ChatStream",
+    "Client",
+    "ConcurrentPurchaseError",
+    "ConfidentialError",
+    "ConfidentialityWarning",
+    "ConnectionFailedError",
+    "ConnectionLostError",
+    "ContextLengthError",
+    "DigestMismatchError",
+    "EmbeddingReply",
+    "EngineError",
+    "Envelope",
+    "EvidenceFormatError",
+    "Exposure",
+    "InvalidInputError",
+    "InvalidRequestError",
+    "MissingCredentialsError",
+    "Model",
+    "NodeFailureError",
+    "NodeKeyMissingError",
+    "NodeUnavailableError",
+    "NonceReuseError",
+    "NotFoundError",
+    "OpenError",
+    "Opener",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ReceiptError",
+    "Recipient",
+    "ReflectionError",
+    "RemoteProtocolError",
+    "ReplyTimeoutError",
+    "RequestTooLargeError",
+    "RetryPolicy",
+    "ServerError",
+    "StackLockedError",
+    "StackNotIndexedError",
+    "StackUnavailableError",
+    "StatusError",
+    "StreamStalledError",
+    "StreamTruncatedError",
+    "TrustPolicy",
+    "UnusableKeyError",
+    "Verdict",
+    "seal",
+]

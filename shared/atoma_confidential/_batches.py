@@ -1,0 +1,105 @@
+"""Splits texts into embedding requests, and puts the vectors back in order."""
+
+from __future__ import annotations
+
+import binascii
+import math
+import sys
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from .errors import Exposure, InvalidInputError, RemoteProtocolError
+
+__all__ = ["check_texts", "plan", "vectors_of"]
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse what no engine embeds, before anything is sent.
+
+    Raises:
+        InvalidInputError: Some texts are empty or not strings; only their indices are
+            named.
+    """
+    foreign = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+    if foreign:
+        raise InvalidInputError(f"These texts are not strings: {_some(foreign)}.")
+    empty = [i for i, text in enumerate(texts) if not text.strip()]
+    if empty:
+        raise InvalidInputError(f"These texts are empty: {_some(empty)}.")
+
+
+def _some(indices: list[int]) -> str:
+    shown = ", ".join(map(str, indices[:10]))
+    return f"{shown} and {len(indices) - 10} more" if len(indices) > 10 else shown  # noqa: PLR2004
+
+
+def plan(texts: Sequence[str], *, batch_size: int, batch_bytes: int) -> list[range]:
+    """Return consecutive index ranges that keep both limits.
+
+    A single text above `batch_bytes` gets a batch of its own.
+    """
+    if batch_size < 1 or batch_bytes < 1:
+        raise InvalidInputError("batch_size and batch_bytes are at least 1.")
+    batches: list[range] = []
+    start, size = 0, 0
+    for index, text in enumerate(texts):
+        # Half a surrogate pair is refused later, with the request.
+        length = len(text.encode(errors="replace"))
+        full = index - start == batch_size or size + length > batch_bytes
+        if full and index > start:
+            batches.append(range(start, index))
+            start, size = index, 0
+        size += length
+    if texts:
+        batches.append(range(start, len(texts)))
+    return batches
+
+
+def vectors_of(
+    body: dict[str, Any], *, count: int, dimensions: int | None, exposure: Exposure
+) -> list[list[float]]:
+    """Return the vectors of an answer in the order of the texts.
+
+    Servers may answer in any order; `index` decides.
+
+    Raises:
+        RemoteProtocolError: An index is missing or doubled, the lengths differ or are
+            not `dimensions`, or a number is not finite.
+    """
+    vectors: dict[Any, list[float]] = {}
+    for item in body["data"]:
+        match item:
+            case {"index": int(index), "embedding": embedding}:
+                vectors[index] = _vector(embedding, exposure)
+    if len(body["data"]) != count or vectors.keys() != set(range(count)):
+        raise _off_contract("does not hold one vector for each text", exposure)
+    lengths = {len(vector) for vector in vectors.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise _off_contract("holds vectors of different lengths", exposure)
+    if dimensions is not None and lengths != {dimensions}:
+        raise _off_contract("holds vectors of another length than asked", exposure)
+    return [vectors[index] for index in range(count)]
+
+
+def _vector(embedding: Any, exposure: Exposure) -> list[float]:
+    try:
+        vector = _decoded(embedding) if isinstance(embedding, str) else embedding
+        # A sum of finite float32 values cannot overflow; one that is not finite shows.
+        finite = isinstance(vector, list) and math.isfinite(sum(vector))
+    except (TypeError, ValueError, OverflowError):
+        finite = False
+    if not finite:
+        raise _off_contract("holds a vector that is not finite numbers", exposure)
+    return [float(number) for number in vector]
+
+
+def _decoded(text: str) -> list[float]:
+    numbers = array("f", binascii.a2b_base64(text, strict_mode=True))
+    if sys.byteorder == "big":
+        numbers.byteswap()  # the wire is little-endian
+    return numbers.tolist()
+
+
+def _off_contract(what: str, exposure: Exposure) -> RemoteProtocolError:
+    return RemoteProtocolError(f"The embedding answer {what}.", exposure)

@@ -1,0 +1,47 @@
+"""JSON that fails as our errors, and never with the text it failed on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from .errors import Exposure, InvalidInputError, RemoteProtocolError
+
+__all__ = ["dump", "parse_object"]
+
+
+def dump(value: Any) -> bytes:
+    """Return compact UTF-8 JSON, the form the wire requires (protocol 5.1).
+
+    Raises:
+        InvalidInputError: The value is not JSON: a foreign type, NaN, a cycle, or text
+            with half a surrogate pair.
+    """
+    try:
+        return _ENCODER.encode(value).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = type(error).__name__
+    raise InvalidInputError(f"The request cannot be written as JSON ({kind}).")
+
+
+def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
+    """Return the JSON object in these bytes.
+
+    Raises:
+        RemoteProtocolError: They hold anything else; it is named `what`.
+    """
+    try:
+        value = _DECODER.decode(data.decode())
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise RemoteProtocolError(f"{what} is not a JSON object.", exposure)
+    return value
+
+
+def _refuse(_constant: str) -> NoReturn:
+    raise ValueError  # NaN and the infinities are not JSON (RFC 8259 section 6)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -1,0 +1,93 @@
+"""How an embedding call is cut into batches, checked before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Required, TypedDict, Unpack
+
+from ._batches import check_texts, plan
+from ._embed import EmbeddingOptions
+from .errors import InvalidInputError
+
+__all__ = ["EmbeddingParameters", "EmbeddingPlan", "plan_embedding"]
+
+
+class EmbeddingParameters(TypedDict, total=False):
+    """The parameters of `embed`.
+
+    Attributes:
+        model: The engine's model.
+        dimensions: Length of the vectors, for models that can shorten them.
+        encoding_format: How numbers travel; `base64` is a quarter of the size.
+        user: An identifier that the engine may log.
+        extra_body: Parameters of the engine.
+        blind_replies: Add one random text to each batch and drop its vector, so that
+            equal texts do not show as equal answers.
+        batch_size: Texts in a request.
+        batch_bytes: UTF-8 bytes of text in a request.
+        max_concurrency: Requests at a time.
+        on_batch: Called with the number of texts of each batch that is done.
+    """
+
+    model: Required[str]
+    dimensions: int | None
+    encoding_format: Literal["base64", "float"]
+    user: str | None
+    extra_body: Mapping[str, Any] | None
+    blind_replies: bool
+    batch_size: int
+    batch_bytes: int
+    max_concurrency: int
+    on_batch: Callable[[int], None] | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EmbeddingPlan:
+    """The batches of one call."""
+
+    texts: list[str]
+    batches: list[range]
+    options: EmbeddingOptions
+    concurrency: int
+    on_batch: Callable[[int], None]
+
+
+def plan_embedding(
+    texts: str | Sequence[str],
+    *,
+    confidential: bool,
+    **parameters: Unpack[EmbeddingParameters],
+) -> EmbeddingPlan:
+    """Return the batches of a call.
+
+    Raises:
+        InvalidInputError: A text is empty, named by index, or a limit is below 1.
+        TypeError: A parameter does not exist.
+    """
+    all_texts = [texts] if isinstance(texts, str) else list(texts)
+    check_texts(all_texts)
+    if unknown := sorted(parameters.keys() - EmbeddingParameters.__annotations__):
+        raise TypeError(f"Not parameters of an embedding: {', '.join(unknown)}.")
+    concurrency = parameters.get("max_concurrency", 8)
+    if concurrency < 1:
+        raise InvalidInputError("max_concurrency is at least 1.")
+    return EmbeddingPlan(
+        all_texts,
+        # The plain endpoint takes one text at a time (protocol 2.1).
+        plan(
+            all_texts,
+            batch_size=parameters.get("batch_size", 100) if confidential else 1,
+            batch_bytes=parameters.get("batch_bytes", 200_000),
+        ),
+        EmbeddingOptions(
+            model=parameters["model"],
+            dimensions=parameters.get("dimensions"),
+            encoding_format=parameters.get("encoding_format", "base64"),
+            user=parameters.get("user"),
+            extra_body=parameters.get("extra_body"),
+            blind_replies=parameters.get("blind_replies", False),
+        ),
+        concurrency,
+        parameters.get("on_batch") or (lambda _count: None),
+    )

@@ -1,0 +1,232 @@
+"""What comes back: whole answers and streams, opened and held to their contract.
+
+Bytes in, dictionaries out. The end of a stream is judged by what was opened, never by
+what was sent in clear beside it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ._json import parse_object
+from ._sse import EventDecoder
+from ._wire import Endpoint, parse_sealed
+from .envelope import Opener
+from .errors import (
+    EngineError,
+    Exposure,
+    NonceReuseError,
+    RemoteProtocolError,
+    StreamTruncatedError,
+)
+
+__all__ = ["StreamOpener", "as_chunks", "check_answer", "open_answer"]
+
+MAX_EVENTS = 1_000_000
+"""Above any real answer; bounds what the nonces of a stream may occupy."""
+
+
+def open_answer(data: bytes, opener: Opener, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the engine's answer inside a sealed one.
+
+    Raises:
+        RemoteProtocolError: It is not sealed, or is no answer of this endpoint.
+        OpenError: It does not authenticate.
+        EngineError: The engine answered with an error.
+    """
+    sealed = parse_sealed(data)
+    plaintext = opener.open(sealed.ciphertext, nonce=sealed.nonce, digest=sealed.digest)
+    return check_answer(plaintext, endpoint, Exposure.SEALED)
+
+
+def check_answer(
+    plaintext: bytes, endpoint: Endpoint, exposure: Exposure
+) -> dict[str, Any]:
+    """Return an answer in clear if it looks like one of its endpoint."""
+    answer = parse_object(plaintext, "The engine's answer", exposure)
+    _refuse_error(answer, exposure)
+    match endpoint, answer:
+        case Endpoint.CHAT, {"choices": [_, *_] as choices} if all(
+            isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+            for choice in choices
+        ):
+            return answer
+        case Endpoint.EMBEDDINGS, {"data": list()}:
+            return answer
+    raise RemoteProtocolError("The answer is not one of this endpoint.", exposure)
+
+
+class _State(enum.Enum):
+    READING = "reading"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class StreamOpener:
+    """Opens the events of one chat stream; once it has failed, it stays failed.
+
+    A stream is whole when each choice has shown a `finish_reason` inside an opened
+    chunk and, on the sealed path, usage has: the node makes every engine send it
+    (protocol 5.2). Clear-text `usage`, `[DONE]` and comments prove nothing.
+    """
+
+    def __init__(
+        self,
+        opener: Opener | None,
+        *,
+        on_nonce_reuse: Callable[[], None] = lambda: None,
+        refuse_nonce_reuse: bool = True,
+    ) -> None:
+        """Start to read.
+
+        Args:
+            opener: Opens the events; None for a plain stream.
+            on_nonce_reuse: Called once, at the first nonce that is seen again.
+            refuse_nonce_reuse: Whether to raise then.
+        """
+        self._opener = opener
+        self.exposure = Exposure.PLAIN if opener is None else Exposure.SEALED
+        self._decoder = EventDecoder(self.exposure)
+        self._on_nonce_reuse = on_nonce_reuse
+        self._refuse_nonce_reuse = refuse_nonce_reuse
+        self._nonces: set[bytes] = set()
+        self._state = _State.READING
+        self._ends = _Ends(self.exposure, usage_due=opener is not None)
+        self.events = 0
+        self.nonce_reused = False
+
+    def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """Yield the chunks that these bytes complete.
+
+        Raises:
+            RemoteProtocolError: An event is malformed, in clear, or out of place.
+            OpenError: An event does not authenticate, or repeats a nonce.
+        """
+        if self._state is not _State.READING:
+            raise RemoteProtocolError("The stream is already over.", self.exposure)
+        self._state = _State.FAILED  # unless all of it turns out well
+        for event in self._decoder.feed(data):
+            if event != b"[DONE]":
+                yield self._open(event)
+        self._state = _State.READING
+
+    def finish(self) -> None:
+        """Declare that no more bytes will come.
+
+        Raises:
+            StreamTruncatedError: The authenticated end has not been seen.
+        """
+        if self._state is _State.READING and self._ends.reached:
+            self._state = _State.CLOSED
+            return
+        self._state = _State.FAILED
+        raise StreamTruncatedError("The stream ended early.", self.exposure)
+
+    def _open(self, event: bytes) -> dict[str, Any]:
+        self.events += 1
+        if self.events > MAX_EVENTS:
+            raise RemoteProtocolError("The stream does not end.", self.exposure)
+        chunk = parse_object(self._plaintext(event), "A chunk", self.exposure)
+        _refuse_error(chunk, self.exposure)
+        self._ends.note(chunk)
+        return chunk
+
+    def _plaintext(self, event: bytes) -> bytes:
+        if self._opener is None:
+            return event
+        sealed = parse_sealed(event)
+        plaintext = self._opener.open(
+            sealed.ciphertext, nonce=sealed.nonce, digest=sealed.digest
+        )
+        self._note_nonce(sealed.nonce)
+        return plaintext
+
+    def _note_nonce(self, nonce: bytes) -> None:
+        """Only authenticated nonces count: a relay must not choose what we see."""
+        if self.nonce_reused:
+            return
+        if nonce not in self._nonces:
+            self._nonces.add(nonce)
+            return
+        self.nonce_reused = True
+        self._nonces.clear()
+        self._on_nonce_reuse()
+        if self._refuse_nonce_reuse:
+            raise NonceReuseError("The node repeated a nonce.", self.exposure)
+
+
+class _Ends:
+    """What has been seen of a stream's authenticated end."""
+
+    def __init__(self, exposure: Exposure, *, usage_due: bool) -> None:
+        self._exposure = exposure
+        self._usage_missing = usage_due
+        self._id: Any = None
+        self._open: set[int] = set()
+        self._finished: set[int] = set()
+
+    @property
+    def reached(self) -> bool:
+        return bool(self._finished) and not self._open and not self._usage_missing
+
+    def note(self, chunk: dict[str, Any]) -> None:
+        self._note_id(chunk.get("id"))
+        choices = chunk.get("choices")
+        if not isinstance(choices, list):
+            raise self._off_contract("A chunk has no choices")
+        for choice in choices:
+            self._note_choice(choice)
+        if isinstance(chunk.get("usage"), dict):
+            self._usage_missing = False
+
+    def _note_id(self, identity: Any) -> None:
+        """A chunk of another answer under this key would be spliced in."""
+        if self._id is None:
+            self._id = identity
+        elif identity not in (None, self._id):
+            raise self._off_contract("The stream's id changed")
+
+    def _note_choice(self, choice: Any) -> None:
+        match choice:
+            case {"index": int(index)}:
+                pass
+            case _:
+                raise self._off_contract("A choice has no index")
+        delta = choice.get("delta") or {}
+        if not isinstance(delta, dict):
+            raise self._off_contract("A choice has no delta")
+        if index in self._finished:
+            if delta.get("content") or delta.get("tool_calls"):
+                raise self._off_contract("A choice went on after its end")
+        elif isinstance(choice.get("finish_reason"), str):
+            self._finished.add(index)
+            self._open.discard(index)
+        else:
+            self._open.add(index)
+
+    def _off_contract(self, what: str) -> RemoteProtocolError:
+        return RemoteProtocolError(f"{what}.", self._exposure)
+
+
+def as_chunks(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a whole chat answer in the shape of its own stream."""
+    head = {k: v for k, v in answer.items() if k not in ("choices", "usage")}
+    head["object"] = "chat.completion.chunk"
+    for index, choice in enumerate(answer["choices"]):
+        rest = {k: v for k, v in choice.items() if k != "message"}
+        delta = _as_delta(choice["message"])
+        yield head | {"choices": [{"index": index, **rest, "delta": delta}]}
+    yield head | {"choices": [], "usage": answer.get("usage")}
+
+
+def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
+    calls = message.get("tool_calls") or []
+    numbered = [{"index": i, **call} for i, call in enumerate(calls)]
+    return message | ({"tool_calls": numbered} if numbered else {})
+
+
+def _refuse_error(answer: dict[str, Any], exposure: Exposure) -> None:
+    if answer.get("error"):
+        raise EngineError("The engine answered with an error.", exposure)

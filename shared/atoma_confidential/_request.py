@@ -1,0 +1,161 @@
+"""The JSON body of a request, checked before anything is sent.
+
+OpenAI's names, which the engines share; Atoma's own are in `_wire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from ._json import dump
+from ._units import DEFAULT_COMPLETION_TOKENS, compute_units
+from ._wire import Endpoint
+from .errors import InvalidInputError
+
+__all__ = ["ChatParameters", "Request", "chat_request", "embedding_request"]
+
+
+class ChatParameters(TypedDict, total=False):
+    """The documented parameters of a chat completion, besides messages and model."""
+
+    frequency_penalty: float | None
+    function_call: str | Mapping[str, Any] | None
+    functions: Sequence[Mapping[str, Any]] | None
+    logit_bias: Mapping[str, float] | None
+    logprobs: bool | None
+    max_completion_tokens: int | None
+    max_tokens: int | None
+    n: int | None
+    parallel_tool_calls: bool | None
+    presence_penalty: float | None
+    response_format: Mapping[str, Any] | None
+    seed: int | None
+    stop: str | Sequence[str] | None
+    stream_options: Mapping[str, Any] | None
+    temperature: float | None
+    tool_choice: str | Mapping[str, Any] | None
+    tools: Sequence[Mapping[str, Any]] | None
+    top_logprobs: int | None
+    top_p: float | None
+    user: str | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """One request for one endpoint, in clear; it has no repr, so that no log shows it.
+
+    Attributes:
+        body: The fields of the JSON body but for those that streaming adds.
+        units: Compute units to reserve on the confidential path.
+    """
+
+    endpoint: Endpoint
+    model: str
+    body: dict[str, Any]
+    units: int
+
+    def encode(self, *, stream: bool) -> bytes:
+        """Return the body's JSON for a streamed or for a whole answer."""
+        if self.endpoint is Endpoint.EMBEDDINGS:
+            return dump(self.body)
+        if not stream:
+            whole = {k: v for k, v in self.body.items() if k != "stream_options"}
+            return dump(whole | {"stream": False})
+        # The node sets these options itself (protocol 5.2); a plain relay does not.
+        options = {**self.body.get("stream_options", {}), "include_usage": True}
+        return dump(self.body | {"stream": True, "stream_options": options})
+
+
+def chat_request(
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    model: str,
+    parameters: Mapping[str, Any],
+    extra_body: Mapping[str, Any] | None,
+    stream: bool,
+) -> Request:
+    """Return the request for a chat completion.
+
+    Raises:
+        InvalidInputError: Something in it could not be answered.
+        TypeError: A parameter is not a documented one.
+    """
+    _check_model(model)
+    _check_messages(messages)
+    if unknown := sorted(parameters.keys() - ChatParameters.__annotations__.keys()):
+        raise TypeError(
+            f"Not parameters of a chat completion: {', '.join(unknown)}. Engine "
+            "parameters go into extra_body=."
+        )
+    given = {name: value for name, value in parameters.items() if value is not None}
+    body = {"model": model, "messages": list(messages), **given, **(extra_body or {})}
+    if not body.keys() & {"max_tokens", "max_completion_tokens"}:
+        # What the proxy does for plain requests (protocol 2.1); nobody does it here.
+        body["max_completion_tokens"] = DEFAULT_COMPLETION_TOKENS
+    _check_tools(body.get("tools"))
+    if stream and body.get("n", 1) != 1:
+        raise InvalidInputError("n must be 1 in a stream.")
+    return Request(Endpoint.CHAT, model, body, compute_units(body))
+
+
+def embedding_request(
+    texts: Sequence[str],
+    *,
+    model: str,
+    dimensions: int | None,
+    encoding_format: Literal["base64", "float"],
+    user: str | None,
+    extra_body: Mapping[str, Any] | None,
+    single: bool = False,
+) -> Request:
+    """Return the request for the vectors of some texts.
+
+    Args:
+        texts: What to embed, in order.
+        model: The engine's model.
+        dimensions: Length of the vectors, for models that can shorten them.
+        encoding_format: How numbers travel.
+        user: An identifier that the engine may log.
+        extra_body: Parameters of the engine.
+        single: Send the one text as a string, all that the plain endpoint takes
+            (protocol 2.1).
+    """
+    _check_model(model)
+    if encoding_format not in ("base64", "float"):
+        raise InvalidInputError("encoding_format is 'base64' or 'float'.")
+    optional = {"dimensions": dimensions, "user": user}
+    body = {
+        "model": model,
+        "input": texts[0] if single else list(texts),
+        "encoding_format": encoding_format,
+        **{name: value for name, value in optional.items() if value is not None},
+        **(extra_body or {}),
+    }
+    return Request(Endpoint.EMBEDDINGS, model, body, compute_units(body))
+
+
+def _check_model(model: str) -> None:
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidInputError(
+            "model is empty; name one, such as `atoma models` lists."
+        )
+
+
+def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
+    if isinstance(messages, str | bytes | Mapping) or not messages:
+        raise InvalidInputError("messages is a non-empty list of messages.")
+    for index, message in enumerate(messages):
+        if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+            raise InvalidInputError(f"messages[{index}] has no role.")
+
+
+def _check_tools(tools: Any) -> None:
+    for index, tool in enumerate(tools or ()):
+        match tool:
+            case {"type": "function", "function": {"name": str(name)}} if name:
+                continue
+            case {"type": str(kind)} if kind != "function":
+                continue
+        raise InvalidInputError(f"tools[{index}] has no name.")

@@ -1,0 +1,84 @@
+"""What both clients are configured with, checked once and before anything is sent."""
+
+from __future__ import annotations
+
+import logging
+from typing import TypedDict, Unpack
+
+from ._http import Limits
+from ._session import Session, StreamMode
+from .attestation import TrustPolicy
+from .credentials import resolve_api_key, resolve_base_url
+from .errors import InvalidInputError
+from .retry import RetryPolicy
+
+__all__ = ["ClientSettings", "Connection", "connection_of"]
+
+_logger = logging.getLogger("atoma_confidential")
+
+
+class ClientSettings(TypedDict, total=False):
+    """The settings of `Client` and `AsyncClient`.
+
+    Attributes:
+        api_key: By default `ATOMA_API_KEY`, then `ATOMASDK_BEARER_AUTH`.
+        base_url: By default `ATOMA_BASE_URL`, then `ATOMA_API_BASE`, then the public
+            network; https, or http on this machine.
+        confidential: False uses the plain endpoints, where everything travels in clear.
+        stream_mode: `auto` streams live only toward a node that has shown fresh nonces;
+            `buffered` never does; `live` always does and warns.
+        trust: Which node keys may be sealed to.
+        max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
+        timeout: Seconds for an answer, and of silence in a stream.
+        stream_idle_timeout: Seconds between two events of a stream.
+    """
+
+    api_key: str | None
+    base_url: str | None
+    confidential: bool
+    stream_mode: StreamMode
+    trust: TrustPolicy | None
+    max_retries: int
+    timeout: float | None
+    stream_idle_timeout: float
+
+
+class Connection:
+    """A client's session, base URL and limits; shows no key."""
+
+    def __init__(self, session: Session, base_url: str, limits: Limits) -> None:
+        self.session = session
+        self.base_url = base_url
+        self.limits = limits
+
+
+def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
+    """Return the checked settings.
+
+    Raises:
+        InvalidInputError: One of them cannot be used.
+        TypeError: One of them does not exist.
+    """
+    if unknown := sorted(settings.keys() - ClientSettings.__annotations__.keys()):
+        raise TypeError(f"Not settings of a client: {', '.join(unknown)}.")
+    mode = settings.get("stream_mode", "auto")
+    if mode not in ("auto", "live", "buffered"):
+        raise InvalidInputError("stream_mode is 'auto', 'live' or 'buffered'.")
+    confidential = settings.get("confidential", True)
+    if not isinstance(confidential, bool):
+        raise InvalidInputError("confidential is True or False.")
+    session = Session(
+        api_key=resolve_api_key(settings.get("api_key")),
+        confidential=confidential,
+        stream_mode=mode,
+        trust=settings.get("trust") or TrustPolicy.proxy_asserted(),
+        retry=RetryPolicy(settings.get("max_retries", 2)),
+    )
+    limits = Limits.of(
+        timeout=settings.get("timeout"),
+        idle=settings.get("stream_idle_timeout", Limits().idle),
+    )
+    base_url = resolve_base_url(settings.get("base_url"))
+    if not confidential:
+        _logger.warning("confidential=False: requests and answers travel in clear.")
+    return Connection(session, base_url, limits)

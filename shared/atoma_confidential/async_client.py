@@ -1,0 +1,309 @@
+"""The asynchronous client: does the I/O that a flow asks for.
+
+No decision of the protocol lives here: a shell translates, loops and closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from ._embed import Part, embed_batch
+from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
+from ._http import Idle, Whole, as_failure, head_of
+from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
+from ._reply import as_chunks
+from ._request import ChatParameters, Request, chat_request
+from ._session import Flow, Reply, Send, Sleep
+from ._settings import ClientSettings, connection_of
+from ._wire import Model
+from .errors import ConfidentialError
+from .replies import ChatReply, EmbeddingReply
+from .verdict import Verdict
+
+__all__ = ["AsyncChatStream", "AsyncClient"]
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client` for asyncio; one may serve several event loops, one after another.
+
+    Connections belong to the loop that made them and are closed with it.
+
+    Args:
+        http_client: As for `Client`; it then serves one loop only.
+        **settings: See `ClientSettings`.
+
+    Raises:
+        MissingCredentialsError: There is no API key.
+        InvalidInputError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        http_client: httpx.AsyncClient | None = None,
+        **settings: Unpack[ClientSettings],
+    ) -> None:
+        self._connection = connection_of(**settings)
+        self._given = http_client
+        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str,
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> ChatReply:
+        """Return a whole chat answer; see `Client.chat`."""
+        request = chat_request(
+            messages,
+            model=model,
+            parameters=parameters,
+            extra_body=extra_body,
+            stream=False,
+        )
+        answer, _ = await self._drive(exchange(self._connection.session, request))
+        return ChatReply(answer.body, answer.verdict)
+
+    def stream_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str,
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> AsyncChatStream:
+        """Return the chunks of a chat answer; see `Client.stream_chat`."""
+        request = chat_request(
+            messages,
+            model=model,
+            parameters=parameters,
+            extra_body=extra_body,
+            stream=True,
+        )
+        return AsyncChatStream(partial(self._chunks, request))
+
+    async def embed(
+        self, texts: str | Sequence[str], **parameters: Unpack[EmbeddingParameters]
+    ) -> EmbeddingReply:
+        """Return one vector for each text; see `Client.embed`."""
+        session = self._connection.session
+        plan = plan_embedding(texts, confidential=session.confidential, **parameters)
+        parts = [part for parts in await self._embed_all(plan) for part in parts]
+        return EmbeddingReply.of_parts(parts, model=plan.options.model)
+
+    async def models(self) -> list[Model]:
+        """Return what the proxy lists; see `Client.models`."""
+        models, _ = await self._drive(list_models(self._connection.session))
+        return models
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        state = self._loops.pop(asyncio.get_running_loop(), None)
+        if state is not None:
+            await state.lifetime.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _embed_all(self, plan: EmbeddingPlan) -> list[list[Part]]:
+        limit = asyncio.Semaphore(plan.concurrency)
+
+        async def embed(batch: range) -> list[Part]:
+            async with limit:
+                flow = embed_batch(
+                    self._connection.session, plan.texts, batch, plan.options
+                )
+                parts, _ = await self._drive(flow)
+            plan.on_batch(len(batch))
+            return parts
+
+        tasks = [asyncio.ensure_future(embed(batch)) for batch in plan.batches]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drive(self, flow: Flow[T]) -> tuple[T, httpx.Response | None]:
+        """Run a flow; return its result, and the response that is still open."""
+        response: httpx.Response | None = None
+        reply: Reply | None = None
+        failure: ConfidentialError | None = None
+        try:
+            while True:
+                step = flow.throw(failure) if failure else flow.send(reply)
+                reply = failure = None
+                try:
+                    match step:
+                        case Sleep(seconds):
+                            await asyncio.sleep(seconds)
+                        case Send():
+                            reply, response = await self._send(step)
+                except ConfidentialError as error:
+                    failure = error
+        except StopIteration as stop:
+            return stop.value, response
+        except BaseException:
+            if response is not None:
+                await response.aclose()
+            raise
+        finally:
+            flow.close()
+
+    async def _send(self, send: Send) -> tuple[Reply, httpx.Response | None]:
+        connection = self._connection
+        request = connection.limits.request(send, connection.base_url)
+        loop = await self._loop()
+        async with self._turn(send, loop):
+            try:
+                response = await loop.http.send(
+                    request, stream=True, auth=None, follow_redirects=False
+                )
+            except httpx.HTTPError as error:
+                raise as_failure(error, send) from None
+            if send.live and response.status_code == httpx.codes.OK:
+                return head_of(response), response
+            async with aclosing(response):
+                return await self._read(response, send), None
+
+    async def _read(self, response: httpx.Response, send: Send) -> Reply:
+        whole = Whole(send, self._connection.limits.whole(send))
+        try:
+            async for data in response.aiter_bytes():
+                whole.add(data)
+        except httpx.HTTPError as error:
+            raise as_failure(error, send, head_came=True) from None
+        return whole.reply(response)
+
+    @asynccontextmanager
+    async def _turn(self, send: Send, loop: _Loop) -> AsyncIterator[None]:
+        """Wait for the turn of a request that is made one at a time at first."""
+        if send.once_per is None:
+            yield
+            return
+        async with loop.turns.setdefault(send.once_per, asyncio.Lock()):
+            if send.once_per not in self._connection.session.locked:
+                yield
+                return
+        yield
+
+    async def _loop(self) -> _Loop:
+        running = asyncio.get_running_loop()
+        state = self._loops.get(running)
+        if state is None:
+            state = self._loops[running] = _Loop(self._given)
+            # Starting the generator is what ties it to the loop.
+            await anext(state.lifetime)
+        return state
+
+    async def _chunks(
+        self, request: Request, stream: AsyncChatStream
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        flow = exchange_stream(self._connection.session, request)
+        answer, response = await self._drive(flow)
+        match answer, response:
+            case Answer(), _:
+                for chunk in as_chunks(answer.body):
+                    yield chunk
+            case LiveAnswer(), httpx.Response():
+                async with aclosing(self._events(answer, response)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+        stream.verdict = answer.verdict
+
+    async def _events(
+        self, live: LiveAnswer, response: httpx.Response
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        idle = Idle(self._connection.limits.idle, live.opener.exposure)
+        async with aclosing(response):
+            try:
+                async for data in response.aiter_bytes():
+                    for chunk in live.opener.feed(data):
+                        yield chunk
+                        idle.restart()
+                    idle.check()
+            except httpx.TimeoutException:
+                raise idle.stalled() from None
+            except httpx.HTTPError:
+                pass  # an end is judged by what was opened, not by how it came
+        live.opener.finish()
+
+
+class AsyncChatStream:
+    """The chunks of one chat answer; see `ChatStream`.
+
+    Attributes:
+        verdict: What was checked; None until the end has been reached.
+    """
+
+    def __init__(
+        self, start: Callable[[AsyncChatStream], AsyncGenerator[dict[str, Any], None]]
+    ) -> None:
+        self.verdict: Verdict | None = None
+        self._chunks = start(self)
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Hang up, silently: to stop early is no truncation."""
+        await self._chunks.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class _Loop:
+    """What belongs to one event loop."""
+
+    def __init__(self, given: httpx.AsyncClient | None) -> None:
+        self.http = given or httpx.AsyncClient()
+        self.turns: dict[str, asyncio.Lock] = {}
+        self.lifetime = self._live(None if given else self.http)
+
+    @staticmethod
+    async def _live(own: httpx.AsyncClient | None) -> AsyncGenerator[None, None]:
+        """Close the connections when the loop shuts its generators down.
+
+        `asyncio.run` does that; a client that outlives it is not told otherwise, and
+        its sockets would be found open by the garbage collector.
+        """
+        try:
+            yield
+        finally:
+            if own is not None:
+                await own.aclose()

@@ -1,0 +1,316 @@
+"""The blocking client: does the I/O that a flow asks for.
+
+No decision of the protocol lives here: a shell translates, loops and closes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from ._embed import Part, embed_batch
+from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
+from ._http import Idle, Whole, as_failure, head_of
+from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
+from ._reply import as_chunks
+from ._request import ChatParameters, Request, chat_request
+from ._session import Flow, Reply, Send, Sleep
+from ._settings import ClientSettings, connection_of
+from ._wire import Model
+from .errors import ConfidentialError
+from .replies import ChatReply, EmbeddingReply
+from .verdict import Verdict
+
+__all__ = ["ChatStream", "Client"]
+
+T = TypeVar("T")
+
+
+class Client:
+    """Chat and embeddings over the Atoma network, sealed unless told otherwise.
+
+    Safe to share between threads. Makes its connections at the first request, and
+    again after a fork.
+
+    Args:
+        http_client: Makes the connections instead of one of ours: for proxies and
+            certificates. Its headers, cookies, auth and redirects are not used, and
+            closing it stays with the caller.
+        **settings: See `ClientSettings`.
+
+    Raises:
+        MissingCredentialsError: There is no API key.
+        InvalidInputError: A setting cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        http_client: httpx.Client | None = None,
+        **settings: Unpack[ClientSettings],
+    ) -> None:
+        self._connection = connection_of(**settings)
+        self._given = http_client
+        self._own: dict[int, httpx.Client] = {}
+        self._turns: dict[str, threading.Lock] = {}
+        self._finalizer = weakref.finalize(self, _close_own, self._own)
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str,
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> ChatReply:
+        """Return a whole chat answer.
+
+        Args:
+            messages: In OpenAI's shape.
+            model: The engine's model, in its exact case.
+            extra_body: Parameters of the engine.
+            **parameters: See `ChatParameters`.
+
+        Raises:
+            ConfidentialError: See `errors`; each class says what had left the process.
+        """
+        request = chat_request(
+            messages,
+            model=model,
+            parameters=parameters,
+            extra_body=extra_body,
+            stream=False,
+        )
+        answer, _ = self._drive(exchange(self._connection.session, request))
+        return ChatReply(answer.body, answer.verdict)
+
+    def stream_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str,
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> ChatStream:
+        """Return the chunks of a chat answer, requested when the first is asked for.
+
+        Takes what `chat` takes; `n` must be 1.
+        """
+        request = chat_request(
+            messages,
+            model=model,
+            parameters=parameters,
+            extra_body=extra_body,
+            stream=True,
+        )
+        return ChatStream(partial(self._chunks, request))
+
+    def embed(
+        self, texts: str | Sequence[str], **parameters: Unpack[EmbeddingParameters]
+    ) -> EmbeddingReply:
+        """Return one vector for each text, in batches that run side by side.
+
+        Args:
+            texts: One, or many; none of them empty.
+            **parameters: See `EmbeddingParameters`.
+
+        Raises:
+            ConfidentialError: With the `indices` of the batch that failed; the batches
+                not yet begun are dropped.
+        """
+        session = self._connection.session
+        plan = plan_embedding(texts, confidential=session.confidential, **parameters)
+        parts = [part for parts in self._embed_all(plan) for part in parts]
+        return EmbeddingReply.of_parts(parts, model=plan.options.model)
+
+    def models(self) -> list[Model]:
+        """Return what the proxy lists; not all of it has confidential nodes."""
+        models, _ = self._drive(list_models(self._connection.session))
+        return models
+
+    def close(self) -> None:
+        """Close the connections; a further call would make new ones."""
+        _close_own(self._own)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _embed_all(self, plan: EmbeddingPlan) -> list[list[Part]]:
+        def embed(batch: range) -> list[Part]:
+            flow = embed_batch(
+                self._connection.session, plan.texts, batch, plan.options
+            )
+            return self._drive(flow)[0]
+
+        if len(plan.batches) <= 1:
+            return [embed(batch) for batch in plan.batches]
+        workers = min(plan.concurrency, len(plan.batches))
+        with ThreadPoolExecutor(workers, "atoma-embed") as pool:
+            futures = {pool.submit(embed, batch): batch for batch in plan.batches}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    plan.on_batch(len(futures[future]))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+        return [future.result() for future in futures]
+
+    def _drive(self, flow: Flow[T]) -> tuple[T, httpx.Response | None]:
+        """Run a flow; return its result, and the response that is still open."""
+        response: httpx.Response | None = None
+        reply: Reply | None = None
+        failure: ConfidentialError | None = None
+        try:
+            while True:
+                step = flow.throw(failure) if failure else flow.send(reply)
+                reply = failure = None
+                try:
+                    match step:
+                        case Sleep(seconds):
+                            time.sleep(seconds)
+                        case Send():
+                            reply, response = self._send(step)
+                except ConfidentialError as error:
+                    failure = error
+        except StopIteration as stop:
+            return stop.value, response
+        except BaseException:
+            if response is not None:
+                response.close()
+            raise
+        finally:
+            flow.close()
+
+    def _send(self, send: Send) -> tuple[Reply, httpx.Response | None]:
+        connection = self._connection
+        request = connection.limits.request(send, connection.base_url)
+        with self._turn(send):
+            try:
+                response = self._http().send(
+                    request, stream=True, auth=None, follow_redirects=False
+                )
+                if send.live and response.status_code == httpx.codes.OK:
+                    return head_of(response), response
+            except httpx.HTTPError as error:
+                raise as_failure(error, send) from None
+            with closing(response):
+                return self._read(response, send), None
+
+    def _read(self, response: httpx.Response, send: Send) -> Reply:
+        whole = Whole(send, self._connection.limits.whole(send))
+        try:
+            for data in response.iter_bytes():
+                whole.add(data)
+        except httpx.HTTPError as error:
+            raise as_failure(error, send, head_came=True) from None
+        return whole.reply(response)
+
+    @contextmanager
+    def _turn(self, send: Send) -> Iterator[None]:
+        """Wait for the turn of a request that is made one at a time at first."""
+        if send.once_per is None:
+            yield
+            return
+        turn = self._turns.setdefault(send.once_per, threading.Lock())
+        with turn:
+            if send.once_per not in self._connection.session.locked:
+                yield
+                return
+        yield
+
+    def _http(self) -> httpx.Client:
+        if self._given is not None:
+            return self._given
+        # A process that was forked must not use its parent's sockets.
+        own = self._own.get(os.getpid())
+        return own or self._own.setdefault(os.getpid(), httpx.Client())
+
+    def _chunks(
+        self, request: Request, stream: ChatStream
+    ) -> Generator[dict[str, Any], None, None]:
+        flow = exchange_stream(self._connection.session, request)
+        answer, response = self._drive(flow)
+        match answer, response:
+            case Answer(), _:
+                yield from as_chunks(answer.body)
+            case LiveAnswer(), httpx.Response():
+                yield from self._events(answer, response)
+        stream.verdict = answer.verdict
+
+    def _events(
+        self, live: LiveAnswer, response: httpx.Response
+    ) -> Iterator[dict[str, Any]]:
+        idle = Idle(self._connection.limits.idle, live.opener.exposure)
+        with closing(response):
+            try:
+                for data in response.iter_bytes():
+                    for chunk in live.opener.feed(data):
+                        yield chunk
+                        idle.restart()
+                    idle.check()
+            except httpx.TimeoutException:
+                raise idle.stalled() from None
+            except httpx.HTTPError:
+                pass  # an end is judged by what was opened, not by how it came
+        live.opener.finish()
+
+
+class ChatStream:
+    """The chunks of one chat answer, as OpenAI's `chat.completion.chunk` objects.
+
+    Closing it, or leaving its `with` block, hangs up.
+
+    Attributes:
+        verdict: What was checked; None until the end has been reached.
+    """
+
+    def __init__(
+        self, start: Callable[[ChatStream], Generator[dict[str, Any], None, None]]
+    ) -> None:
+        self.verdict: Verdict | None = None
+        self._chunks = start(self)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Hang up, silently: to stop early is no truncation."""
+        self._chunks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _close_own(own: dict[int, httpx.Client]) -> None:
+    client = own.pop(os.getpid(), None)
+    if client is not None:
+        client.close()

@@ -1,0 +1,73 @@
+"""Where the API key and the base URL come from."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+
+import httpx
+
+from .errors import InvalidInputError, MissingCredentialsError
+
+__all__ = [
+    "API_KEY_VARIABLES",
+    "BASE_URL_VARIABLES",
+    "DEFAULT_BASE_URL",
+    "resolve_api_key",
+    "resolve_base_url",
+]
+
+API_KEY_VARIABLES = ("ATOMA_API_KEY", "ATOMASDK_BEARER_AUTH")
+"""Read in this order; the second is the official SDK's."""
+
+BASE_URL_VARIABLES = ("ATOMA_BASE_URL", "ATOMA_API_BASE")
+
+DEFAULT_BASE_URL = "https://api.atoma.network"
+
+
+def resolve_api_key(api_key: str | None = None) -> str:
+    """Return the key given, or else the one in the environment.
+
+    Raises:
+        MissingCredentialsError: There is none.
+        InvalidInputError: It cannot be sent as a header; it is not shown.
+    """
+    key = api_key or _from_environment(API_KEY_VARIABLES)
+    if not key:
+        raise MissingCredentialsError("There is no API key.")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise InvalidInputError("The API key holds a character that no API key has.")
+    return key
+
+
+def resolve_base_url(base_url: str | None = None) -> str:
+    """Return the origin and path prefix that all requests go to, without `/v1`.
+
+    Raises:
+        InvalidInputError: It is not an https URL, nor http on this machine: over http
+            anyone on the way could read the API key and replace the node's key.
+    """
+    text = base_url or _from_environment(BASE_URL_VARIABLES) or DEFAULT_BASE_URL
+    try:
+        url = httpx.URL(text.strip())
+    except (httpx.InvalidURL, ValueError):
+        url = httpx.URL("")
+    if not url.host or url.scheme not in ("http", "https"):
+        raise InvalidInputError("base_url is not an http or https URL.")
+    if url.userinfo or url.query or url.fragment:
+        raise InvalidInputError("base_url holds more than an origin and a path.")
+    if url.scheme == "http" and not _is_loopback(url.host):
+        raise InvalidInputError("base_url is http on another machine; use https.")
+    return str(url).rstrip("/").removesuffix("/v1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _from_environment(names: tuple[str, ...]) -> str | None:
+    return next(filter(None, map(os.environ.get, names)), None)

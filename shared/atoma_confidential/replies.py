@@ -1,0 +1,61 @@
+"""What a client's calls return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._embed import Part
+from .verdict import Verdict
+
+__all__ = ["ChatReply", "EmbeddingReply"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ChatReply:
+    """A whole chat answer.
+
+    Attributes:
+        body: The engine's `chat.completion` object.
+        verdict: What was checked for it.
+    """
+
+    body: dict[str, Any]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class EmbeddingReply:
+    """The vectors of an embedding call.
+
+    Attributes:
+        vectors: One for each text, in their order.
+        usage: Tokens, summed over all requests.
+        model: The model that the engine says it served.
+        verdicts: What was checked, once for each distinct result.
+    """
+
+    vectors: list[list[float]]
+    usage: dict[str, int]
+    model: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The only verdict, or the last of several; None if nothing was embedded."""
+        return self.verdicts[-1] if self.verdicts else None
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Part], *, model: str) -> EmbeddingReply:
+        """Join the parts of a call, in the order of its texts."""
+        usage: dict[str, int] = {}
+        for part in parts:
+            for name, count in part.usage.items():
+                usage[name] = usage.get(name, 0) + count
+        return cls(
+            vectors=[vector for part in parts for vector in part.vectors],
+            usage=usage,
+            model=parts[-1].model if parts else model,
+            verdicts=tuple(dict.fromkeys(part.verdict for part in parts)),
+        )

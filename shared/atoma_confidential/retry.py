@@ -1,0 +1,95 @@
+"""Which failures may be repeated, how often and after how long (protocol 8.4).
+
+Pure: nothing here sleeps or knows the time. Each repetition takes a new lock, new keys,
+salt and nonce; that is the flow's doing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from . import errors
+from .errors import ConfidentialError, InvalidInputError, StatusError
+
+__all__ = ["Budget", "RetryPolicy"]
+
+MAX_WAIT = 60.0
+"""Seconds; a server that asks for more is believed, and the error raised at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One row of the matrix.
+
+    Attributes:
+        cause: Failures of one cause share one budget.
+        limit: Repetitions, whatever the policy allows; None: as the policy says.
+        wait: Seconds before the first repetition, doubled for each further one.
+        wait_max: Where doubling stops.
+    """
+
+    cause: str
+    limit: int | None
+    wait: float
+    wait_max: float
+
+
+_KEY_CHANGED = _Rule("key changed", limit=1, wait=0, wait_max=0)
+_CONNECTION = _Rule("connection", limit=1, wait=0.5, wait_max=0.5)
+
+_RULES: dict[type[ConfidentialError], _Rule] = {
+    errors.StackUnavailableError: _Rule("stack gone", limit=3, wait=0, wait_max=0),
+    errors.StackLockedError: _Rule("stack locked", limit=3, wait=0, wait_max=0),
+    errors.RateLimitError: _Rule("rate", limit=None, wait=1, wait_max=30),
+    errors.NodeUnavailableError: _Rule("no node", limit=None, wait=2, wait_max=10),
+    errors.ConcurrentPurchaseError: _Rule("purchase", limit=5, wait=0.5, wait_max=0.5),
+    errors.StackNotIndexedError: _Rule("not indexed", limit=1, wait=1, wait_max=1),
+    # A key that changed shows in these two ways (protocol 4.7).
+    errors.NodeFailureError: _KEY_CHANGED,
+    errors.OpenError: _KEY_CHANGED,
+    errors.ConnectionFailedError: _CONNECTION,
+    errors.ConnectionLostError: _CONNECTION,
+}
+"""By exact class: a subclass is another failure, and is not repeated unless listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How far repetition may go.
+
+    Attributes:
+        max_retries: Repetitions where the network is busy; 0 turns every repetition
+            off, also those that the protocol grants by itself.
+    """
+
+    max_retries: int = 2
+
+    def __post_init__(self) -> None:
+        if type(self.max_retries) is not int or self.max_retries < 0:
+            raise InvalidInputError("max_retries is an integer, 0 or more.")
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of a policy during one exchange."""
+
+    policy: RetryPolicy
+    jitter: Callable[[], float] = random.random
+    _spent: dict[str, int] = field(default_factory=dict)
+
+    def delay(self, failure: ConfidentialError) -> float | None:
+        """Return the seconds to wait before a repetition; None where none is due."""
+        rule = _RULES.get(type(failure))
+        if rule is None or self.policy.max_retries == 0:
+            return None
+        spent = self._spent.get(rule.cause, 0)
+        if spent >= (self.policy.max_retries if rule.limit is None else rule.limit):
+            return None
+        self._spent[rule.cause] = spent + 1
+        asked = failure.retry_after if isinstance(failure, StatusError) else None
+        if asked is not None:
+            return asked if asked <= MAX_WAIT else None
+        # Half of the wait is jittered, so that callers that failed together part.
+        return min(rule.wait * 2.0**spent, rule.wait_max) * (1 + self.jitter()) / 2
