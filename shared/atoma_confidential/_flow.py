@@ -199,6 +199,16 @@ class _Exchange:
         _check_event_stream(reply, Exposure.PLAIN)
         return LiveAnswer(StreamOpener(None), _plain_verdict("live"))
 
+    def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
+        """Make a request, and remember what has left the process with it."""
+        try:
+            reply = yield from _ok(send, lease)
+        except ConfidentialError as error:
+            self.left = _greater(self.left, error.exposure)
+            raise
+        self.left = _greater(self.left, send.exposure)
+        return reply
+
     def _lock(self) -> Flow[Lease]:
         """Reserve a node and appraise its key: what is refused is never sealed to."""
         session, request = self._session, self._request
@@ -212,8 +222,7 @@ class _Exchange:
             wait="lock",
             once_per=None if request.model in session.locked else request.model,
         )
-        self.left = send.exposure
-        reply = yield from _ok(send)
+        reply = yield from self._make(send)
         lease = _wire.parse_lease(reply.body, units=request.units)
         session.locked.add(request.model)
         session.trust.appraise(lease.recipient)
@@ -225,8 +234,7 @@ class _Exchange:
         if recovered is not None:
             return Answer(recovered, verdict)
         opener, send = self._seal(lease, self._body(stream=False))
-        self.left = send.exposure
-        reply = yield from _ok(send, lease)
+        reply = yield from self._make(send, lease)
         try:
             body = open_answer(reply.body, opener, self._request.endpoint)
         except OpenError:
@@ -251,8 +259,7 @@ class _Exchange:
 
     def _live(self, lease: Lease, *, refuse_reuse: bool) -> Flow[LiveAnswer]:
         opener, send = self._seal(lease, self._body(stream=True), stream=True)
-        self.left = send.exposure
-        reply = yield from _ok(replace(send, live=True), lease)
+        reply = yield from self._make(replace(send, live=True), lease)
         _check_event_stream(reply, Exposure.SEALED)
 
         def note_reuse() -> None:
@@ -345,8 +352,7 @@ class _Exchange:
             exposure=Exposure.PLAIN,
             live=stream,
         )
-        self.left = send.exposure
-        return (yield from _ok(send))
+        return (yield from self._make(send))
 
     def _body(self, *, stream: bool) -> bytes:
         body = self._request.encode(stream=stream)

@@ -53,8 +53,7 @@ class Recipient:
         if len(self.public_key) != KEY_BYTES:
             raise UnusableKeyError(
                 f"A node key has {KEY_BYTES} bytes, this one has "
-                f"{len(self.public_key)}.",
-                Exposure.LOCK,
+                f"{len(self.public_key)}."
             )
 
     @property
@@ -181,7 +180,7 @@ def _derive_key(
         # An all-zero secret (RFC 7748 section 6.1): the node would not notice.
         shared = None
     if shared is None:
-        raise UnusableKeyError("The node key is of low order.", Exposure.LOCK)
+        raise UnusableKeyError("The node key is of low order.")
     # "info" is empty on this wire (protocol 3.1).
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=b"").derive(
         shared

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..envelope import Recipient
-from ..errors import AttestationError, Exposure, InvalidInputError
+from ..errors import AttestationError, InvalidInputError
 
 __all__ = ["TrustPolicy"]
 
@@ -71,8 +71,7 @@ class _Pinned(TrustPolicy):
         if recipient.public_key not in self.keys:
             raise AttestationError(
                 f"The proxy handed out the node key {recipient.fingerprint}, which is "
-                "not among the pinned ones.",
-                Exposure.LOCK,
+                "not among the pinned ones."
             )
 
 
