@@ -287,7 +287,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         until = parsedate_to_datetime(value)
         now = parsedate_to_datetime(headers.get("date", ""))
         return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -315,12 +315,12 @@ def _binary(
 
 
 def _is_canonical(text: str, data: bytes) -> bool:
-    """Tell whether the last group is the one encoding of its bytes.
+    """Tell whether this is the one encoding of its bytes.
 
-    `strict_mode` checks alphabet and padding, but not the unused bits.
+    `strict_mode` lets pass surplus padding and bits that no byte uses.
     """
-    tail = len(data) % 3
-    return not tail or _text(data[-tail:]) == text[-4:]
+    groups, tail = divmod(len(data), 3)
+    return text[groups * 4 :] == _text(data[len(data) - tail :])
 
 
 def _unsigned(fields: dict[str, Any], name: str) -> int:

@@ -53,7 +53,9 @@ def resolve_base_url(base_url: str | None = None) -> str:
         url = httpx.URL(text.strip())
     except (httpx.InvalidURL, ValueError):
         url = httpx.URL("")
-    if not url.host or url.scheme not in ("http", "https"):
+    # httpx takes hosts that no resolver knows, such as an unclosed bracket.
+    host = re.fullmatch(rb"[\w.:-]+", url.raw_host, re.ASCII)
+    if not host or url.scheme not in ("http", "https"):
         raise InvalidInputError("base_url is not an http or https URL.")
     if url.userinfo or url.query or url.fragment:
         raise InvalidInputError("base_url holds more than an origin and a path.")

@@ -133,6 +133,8 @@ def _span(indices: range) -> str:
 class InvalidInputError(ConfidentialError, ValueError):
     """The request was refused here, before anything was sent."""
 
+    advice = "Correct the input and try again."
+
 
 class MissingCredentialsError(InvalidInputError):
     """No API key was given and none stands in the environment."""
@@ -161,9 +163,13 @@ class UnusableKeyError(AttestationError):
 class EvidenceFormatError(AttestationError):
     """Evidence that cannot be read, or exceeds the limits of its format."""
 
+    advice = "Fetch it again; if it stays unreadable, do not trust the key."
+
 
 class ReceiptError(ConfidentialError):
     """A node's signature is malformed or does not verify."""
+
+    advice = "Do not rely on this receipt; the answer itself may still be genuine."
 
 
 class StatusError(ConfidentialError):

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from atoma_confidential.errors import EvidenceFormatError, Exposure, InvalidInputError
+from atoma_confidential.errors import EvidenceFormatError, InvalidInputError
 
 from ._blake3 import blake3
 
@@ -116,4 +116,4 @@ def _decode(text: object, *, limit: int) -> bytes:
 
 
 def _broken(why: str) -> EvidenceFormatError:
-    return EvidenceFormatError(f"The evidence cannot be used: {why}.", Exposure.LOCK)
+    return EvidenceFormatError(f"The evidence cannot be used: {why}.")

@@ -1,0 +1,106 @@
+import base64
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoma_confidential import Exposure, InvalidInputError, RemoteProtocolError
+from atoma_confidential._batches import check_texts, plan, vectors_of
+
+
+def answer(*items):
+    return {"data": [{"index": index, "embedding": vector} for index, vector in items]}
+
+
+def vectors(body, count, dimensions=None):
+    return vectors_of(
+        body, count=count, dimensions=dimensions, exposure=Exposure.SEALED
+    )
+
+
+def packed(*numbers):
+    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+
+
+@given(
+    texts=st.lists(st.text(min_size=1)),
+    batch_size=st.integers(1, 10),
+    batch_bytes=st.integers(1, 50),
+)
+def test_batches_hold_each_text_once_in_order_and_keep_both_limits(
+    texts, batch_size, batch_bytes
+):
+    batches = plan(texts, batch_size=batch_size, batch_bytes=batch_bytes)
+    assert [i for batch in batches for i in batch] == list(range(len(texts)))
+    for batch in batches:
+        size = sum(len(texts[i].encode(errors="replace")) for i in batch)
+        assert 1 <= len(batch) <= batch_size
+        assert size <= batch_bytes or len(batch) == 1
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (1, 0)])
+def test_a_limit_below_one_is_refused(limits):
+    with pytest.raises(InvalidInputError):
+        plan(["a"], batch_size=limits[0], batch_bytes=limits[1])
+
+
+def test_empty_texts_are_named_by_index_only():
+    with pytest.raises(InvalidInputError, match=r"empty: 1, 3\.") as caught:
+        check_texts(["secret", "", "secret", " \n"])
+    assert "secret" not in str(caught.value)
+
+
+def test_many_empty_texts_are_counted():
+    with pytest.raises(InvalidInputError, match=r"8, 9 and 15 more\."):
+        check_texts([""] * 25)
+
+
+def test_texts_that_are_none_are_named_by_index_only():
+    with pytest.raises(InvalidInputError, match=r"not strings: 1\."):
+        check_texts(["a", b"secret"])
+
+
+def test_vectors_come_back_in_the_order_of_the_texts():
+    body = answer((1, [3.0, 4.0]), (0, [1.0, 2.0]))
+    assert vectors(body, 2) == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_base64_and_numbers_give_the_same_python_floats():
+    numbers = vectors(answer((0, [1, 0.5])), 1, dimensions=2)
+    text = vectors(answer((0, packed(1, 0.5))), 1, dimensions=2)
+    assert numbers == text == [[1.0, 0.5]]
+    assert all(type(number) is float for number in numbers[0])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        answer((0, [1.0])),
+        answer((0, [1.0]), (0, [1.0])),
+        answer((0, [1.0]), (2, [1.0])),
+        answer((0, [1.0]), (1, [1.0]), (1, [1.0])),
+        answer((0, [1.0]), ("1", [1.0])),
+        {"data": [{"embedding": [1.0]}, {"index": 1, "embedding": [1.0]}]},
+        {"data": [None, None]},
+        answer((0, [1.0]), (1, [1.0, 2.0])),
+        answer((0, []), (1, [])),
+        answer((0, [1.0]), (1, [float("nan")])),
+        answer((0, [1.0]), (1, [float("inf")])),
+        answer((0, [1.0]), (1, packed(float("inf")))),
+        answer((0, [1.0]), (1, ["1.0"])),
+        answer((0, [1.0]), (1, [10**400])),
+        answer((0, [1.0]), (1, None)),
+        answer((0, [1.0]), (1, {"0": 1.0})),
+        answer((0, [1.0]), (1, "AAAA")),
+        answer((0, [1.0]), (1, "not base64!")),
+    ],
+)
+def test_an_answer_without_one_good_vector_for_each_text_is_refused(body):
+    with pytest.raises(RemoteProtocolError):
+        vectors(body, 2)
+
+
+def test_an_answer_of_another_length_than_asked_is_refused():
+    with pytest.raises(RemoteProtocolError, match="another length"):
+        vectors(answer((0, [1.0, 2.0])), 1, dimensions=3)

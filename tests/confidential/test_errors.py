@@ -1,0 +1,70 @@
+import pickle
+
+import pytest
+
+import atoma_confidential
+from atoma_confidential import (
+    ConfidentialError,
+    Exposure,
+    RateLimitError,
+    StatusError,
+    errors,
+)
+
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, ConfidentialError)
+]
+
+
+def test_all_public_names_are_exported_and_sorted():
+    assert atoma_confidential.__all__ == sorted(atoma_confidential.__all__)
+    for name in atoma_confidential.__all__:
+        assert hasattr(atoma_confidential, name)
+    assert errors.__all__ == sorted(errors.__all__)
+    assert {kind.__name__ for kind in CLASSES} <= set(atoma_confidential.__all__)
+
+
+def test_the_tree_is_drawn_in_the_docstring():
+    for kind in CLASSES:
+        assert kind.__name__ in errors.__doc__
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_says_what_left_and_what_to_do(kind):
+    error = kind("Something happened.", Exposure.SEALED)
+    assert str(error).startswith(
+        "Something happened. Left the process: the request, sealed to the node's key."
+    )
+    if kind is not ConfidentialError and kind is not StatusError:
+        assert kind.advice
+        assert str(error).endswith(kind.advice)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_survives_pickling_whole(kind):
+    error = kind("Something happened.", Exposure.LOCK)
+    error.indices = range(3, 5)
+    error.exposure = Exposure.SEALED
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert str(copy) == str(error)
+    assert copy.indices == range(3, 5)
+    assert copy.exposure is Exposure.SEALED
+
+
+def test_a_status_error_keeps_its_facts_when_pickled():
+    error = RateLimitError("Busy.", Exposure.SEALED, 429, "TOO_MANY_REQUESTS", 2.5)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.status, copy.code, copy.retry_after) == (
+        429,
+        "TOO_MANY_REQUESTS",
+        2.5,
+    )
+
+
+def test_failed_texts_are_named_by_index():
+    error = ConfidentialError("Refused.")
+    error.indices = range(200, 300)
+    assert str(error).startswith("Texts 200 to 299: Refused.")
