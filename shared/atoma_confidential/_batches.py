@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import binascii
 import math
-import sys
-from array import array
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -87,7 +86,7 @@ def _vector(embedding: Any, exposure: Exposure) -> list[float]:
         vector = _decoded(embedding) if isinstance(embedding, str) else embedding
         # A sum of finite float32 values cannot overflow; one that is not finite shows.
         finite = isinstance(vector, list) and math.isfinite(sum(vector))
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, struct.error):
         finite = False
     if not finite:
         raise _off_contract("holds a vector that is not finite numbers", exposure)
@@ -95,10 +94,8 @@ def _vector(embedding: Any, exposure: Exposure) -> list[float]:
 
 
 def _decoded(text: str) -> list[float]:
-    numbers = array("f", binascii.a2b_base64(text, strict_mode=True))
-    if sys.byteorder == "big":
-        numbers.byteswap()  # the wire is little-endian
-    return numbers.tolist()
+    data = binascii.a2b_base64(text, strict_mode=True)
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
 
 
 def _off_contract(what: str, exposure: Exposure) -> RemoteProtocolError:

@@ -59,8 +59,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LiveAnswer:
-    """A stream whose head is there; the shell feeds its bytes to the opener."""
+    """A stream whose head is there; the shell feeds its bytes to the opener.
 
+    Attributes:
+        source: Where the shell reads those bytes; see `Reply`.
+    """
+
+    source: Any
     opener: StreamOpener
     _verdict: Verdict
 
@@ -197,7 +202,7 @@ class _Exchange:
             return (yield from self._plain_whole(stream="buffered"))
         reply = yield from self._send_plain(stream=True)
         _check_event_stream(reply, Exposure.PLAIN)
-        return LiveAnswer(StreamOpener(None), _plain_verdict("live"))
+        return LiveAnswer(reply.source, StreamOpener(None), _plain_verdict("live"))
 
     def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
         """Make a request, and remember what has left the process with it."""
@@ -273,7 +278,7 @@ class _Exchange:
         stream = StreamOpener(
             opener, on_nonce_reuse=note_reuse, refuse_nonce_reuse=refuse_reuse
         )
-        return LiveAnswer(stream, self._verdict(lease, "live"))
+        return LiveAnswer(reply.source, stream, self._verdict(lease, "live"))
 
     def _is_unknown(self, lease: Lease) -> bool:
         key = lease.recipient.public_key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 import time
 from dataclasses import dataclass
 
@@ -11,10 +13,16 @@ from . import errors
 from ._session import Reply, Send
 from .errors import ConfidentialError, Exposure, InvalidInputError
 
-__all__ = ["Idle", "Limits", "Whole", "as_failure", "head_of"]
+__all__ = ["Idle", "Limits", "Whole", "as_failure", "live_reply", "tls_context"]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """2,048 vectors of 4,096 numbers, in base64 twice over."""
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """Return the context of all our clients: to read the authorities takes 20 ms."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +71,8 @@ class Limits:
 
     def whole(self, send: Send) -> float:
         """Return the seconds until a reply that is read whole must be there."""
-        match send.wait:
-            case "lock":
-                return self.lock
-            case "probe":
-                return self.probe
-            case "answer":
-                return self.answer
+        limits = {"lock": self.lock, "probe": self.probe, "answer": self.answer}
+        return limits[send.wait]
 
     def request(self, send: Send, base_url: str) -> httpx.Request:
         """Return the request with its time limits.
@@ -114,13 +117,16 @@ class Whole:
 
     def reply(self, response: httpx.Response) -> Reply:
         """Return the whole reply."""
-        return head_of(response, bytes(self._body))
+        return Reply(response.status_code, _headers(response), bytes(self._body))
 
 
-def head_of(response: httpx.Response, body: bytes = b"") -> Reply:
-    """Return a reply with the response's status and header fields."""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, body)
+def live_reply(response: httpx.Response) -> Reply:
+    """Return the head of a reply whose body is still to be read."""
+    return Reply(response.status_code, _headers(response), b"", source=response)
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
 
 
 def as_failure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from .attestation import TrustPolicy
 from .errors import ConfidentialityWarning, Exposure
@@ -51,11 +51,16 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
-    """What a server answered; header names in lower case."""
+    """What a server answered; header names in lower case.
+
+    Attributes:
+        source: Where the shell will read the body of a live reply; its own affair.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    source: Any = None
 
 
 T = TypeVar("T")

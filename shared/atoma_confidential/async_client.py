@@ -11,13 +11,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
-from ._http import Idle, Whole, as_failure, head_of
+from ._http import Idle, Whole, as_failure, live_reply, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
@@ -75,7 +75,7 @@ class AsyncClient:
             extra_body=extra_body,
             stream=False,
         )
-        answer, _ = await self._drive(exchange(self._connection.session, request))
+        answer = await self._drive(exchange(self._connection.session, request))
         return ChatReply(answer.body, answer.verdict)
 
     def stream_chat(
@@ -107,8 +107,7 @@ class AsyncClient:
 
     async def models(self) -> list[Model]:
         """Return what the proxy lists; see `Client.models`."""
-        models, _ = await self._drive(list_models(self._connection.session))
-        return models
+        return await self._drive(list_models(self._connection.session))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -135,7 +134,7 @@ class AsyncClient:
                 flow = embed_batch(
                     self._connection.session, plan.texts, batch, plan.options
                 )
-                parts, _ = await self._drive(flow)
+                parts = await self._drive(flow)
             plan.on_batch(len(batch))
             return parts
 
@@ -147,33 +146,33 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(self, flow: Flow[T]) -> tuple[T, httpx.Response | None]:
-        """Run a flow; return its result, and the response that is still open."""
-        response: httpx.Response | None = None
+    async def _drive(self, flow: Flow[T]) -> T:
+        """Run a flow to its result."""
         reply: Reply | None = None
         failure: ConfidentialError | None = None
+        source: httpx.Response | None = None
         try:
             while True:
                 step = flow.throw(failure) if failure else flow.send(reply)
                 reply = failure = None
                 try:
-                    match step:
-                        case Sleep(seconds):
-                            await asyncio.sleep(seconds)
-                        case Send():
-                            reply, response = await self._send(step)
+                    if isinstance(step, Sleep):
+                        await asyncio.sleep(step.seconds)
+                    else:
+                        reply = await self._send(step)
+                        source = reply.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:
-            return stop.value, response
+            return cast("T", stop.value)
         except BaseException:
-            if response is not None:
-                await response.aclose()
+            if source is not None:
+                await source.aclose()
             raise
         finally:
             flow.close()
 
-    async def _send(self, send: Send) -> tuple[Reply, httpx.Response | None]:
+    async def _send(self, send: Send) -> Reply:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
         loop = await self._loop()
@@ -185,9 +184,9 @@ class AsyncClient:
             except httpx.HTTPError as error:
                 raise as_failure(error, send) from None
             if send.live and response.status_code == httpx.codes.OK:
-                return head_of(response), response
+                return live_reply(response)
             async with aclosing(response):
-                return await self._read(response, send), None
+                return await self._read(response, send)
 
     async def _read(self, response: httpx.Response, send: Send) -> Reply:
         whole = Whole(send, self._connection.limits.whole(send))
@@ -223,20 +222,18 @@ class AsyncClient:
         self, request: Request, stream: AsyncChatStream
     ) -> AsyncGenerator[dict[str, Any], None]:
         flow = exchange_stream(self._connection.session, request)
-        answer, response = await self._drive(flow)
-        match answer, response:
-            case Answer(), _:
-                for chunk in as_chunks(answer.body):
+        answer = await self._drive(flow)
+        if isinstance(answer, Answer):
+            for chunk in as_chunks(answer.body):
+                yield chunk
+        else:
+            async with aclosing(self._events(answer)) as chunks:
+                async for chunk in chunks:
                     yield chunk
-            case LiveAnswer(), httpx.Response():
-                async with aclosing(self._events(answer, response)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
         stream.verdict = answer.verdict
 
-    async def _events(
-        self, live: LiveAnswer, response: httpx.Response
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
+        response: httpx.Response = live.source
         idle = Idle(self._connection.limits.idle, live.opener.exposure)
         async with aclosing(response):
             try:
@@ -291,7 +288,7 @@ class _Loop:
     """What belongs to one event loop."""
 
     def __init__(self, given: httpx.AsyncClient | None) -> None:
-        self.http = given or httpx.AsyncClient()
+        self.http = given or httpx.AsyncClient(verify=tls_context())
         self.turns: dict[str, asyncio.Lock] = {}
         self.lifetime = self._live(None if given else self.http)
 

@@ -14,13 +14,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
-from ._http import Idle, Whole, as_failure, head_of
+from ._http import Idle, Whole, as_failure, live_reply, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
@@ -91,7 +91,7 @@ class Client:
             extra_body=extra_body,
             stream=False,
         )
-        answer, _ = self._drive(exchange(self._connection.session, request))
+        answer = self._drive(exchange(self._connection.session, request))
         return ChatReply(answer.body, answer.verdict)
 
     def stream_chat(
@@ -135,8 +135,7 @@ class Client:
 
     def models(self) -> list[Model]:
         """Return what the proxy lists; not all of it has confidential nodes."""
-        models, _ = self._drive(list_models(self._connection.session))
-        return models
+        return self._drive(list_models(self._connection.session))
 
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
@@ -158,7 +157,7 @@ class Client:
             flow = embed_batch(
                 self._connection.session, plan.texts, batch, plan.options
             )
-            return self._drive(flow)[0]
+            return self._drive(flow)
 
         if len(plan.batches) <= 1:
             return [embed(batch) for batch in plan.batches]
@@ -173,33 +172,33 @@ class Client:
                 pool.shutdown(wait=False, cancel_futures=True)
         return [future.result() for future in futures]
 
-    def _drive(self, flow: Flow[T]) -> tuple[T, httpx.Response | None]:
-        """Run a flow; return its result, and the response that is still open."""
-        response: httpx.Response | None = None
+    def _drive(self, flow: Flow[T]) -> T:
+        """Run a flow to its result."""
         reply: Reply | None = None
         failure: ConfidentialError | None = None
+        source: httpx.Response | None = None
         try:
             while True:
                 step = flow.throw(failure) if failure else flow.send(reply)
                 reply = failure = None
                 try:
-                    match step:
-                        case Sleep(seconds):
-                            time.sleep(seconds)
-                        case Send():
-                            reply, response = self._send(step)
+                    if isinstance(step, Sleep):
+                        time.sleep(step.seconds)
+                    else:
+                        reply = self._send(step)
+                        source = reply.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:
-            return stop.value, response
+            return cast("T", stop.value)
         except BaseException:
-            if response is not None:
-                response.close()
+            if source is not None:
+                source.close()
             raise
         finally:
             flow.close()
 
-    def _send(self, send: Send) -> tuple[Reply, httpx.Response | None]:
+    def _send(self, send: Send) -> Reply:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
         with self._turn(send):
@@ -208,11 +207,11 @@ class Client:
                     request, stream=True, auth=None, follow_redirects=False
                 )
                 if send.live and response.status_code == httpx.codes.OK:
-                    return head_of(response), response
+                    return live_reply(response)
             except httpx.HTTPError as error:
                 raise as_failure(error, send) from None
             with closing(response):
-                return self._read(response, send), None
+                return self._read(response, send)
 
     def _read(self, response: httpx.Response, send: Send) -> Reply:
         whole = Whole(send, self._connection.limits.whole(send))
@@ -241,23 +240,23 @@ class Client:
             return self._given
         # A process that was forked must not use its parent's sockets.
         own = self._own.get(os.getpid())
-        return own or self._own.setdefault(os.getpid(), httpx.Client())
+        return own or self._own.setdefault(
+            os.getpid(), httpx.Client(verify=tls_context())
+        )
 
     def _chunks(
         self, request: Request, stream: ChatStream
     ) -> Generator[dict[str, Any], None, None]:
         flow = exchange_stream(self._connection.session, request)
-        answer, response = self._drive(flow)
-        match answer, response:
-            case Answer(), _:
-                yield from as_chunks(answer.body)
-            case LiveAnswer(), httpx.Response():
-                yield from self._events(answer, response)
+        answer = self._drive(flow)
+        if isinstance(answer, Answer):
+            yield from as_chunks(answer.body)
+        else:
+            yield from self._events(answer)
         stream.verdict = answer.verdict
 
-    def _events(
-        self, live: LiveAnswer, response: httpx.Response
-    ) -> Iterator[dict[str, Any]]:
+    def _events(self, live: LiveAnswer) -> Iterator[dict[str, Any]]:
+        response: httpx.Response = live.source
         idle = Idle(self._connection.limits.idle, live.opener.exposure)
         with closing(response):
             try:

@@ -13,8 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from hypothesis import settings
 
 from atoma_confidential.envelope import Recipient
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("atoma", deadline=None)
+settings.load_profile("atoma")
 
 
 class NodeSide:

@@ -67,6 +67,11 @@ def test_the_largest_record_within_the_limits_is_read():
     assert len(parse_evidence(pack([large] * 32))) == 32
 
 
+def test_a_report_may_end_with_the_request_it_answers():
+    (item,) = parse_evidence(pack([device(evidence=encode(REPORT[:37]))]))
+    assert item.nonce == NONCE
+
+
 @pytest.mark.parametrize(
     ("record", "why"),
     [
@@ -160,6 +165,7 @@ def test_noise_is_refused(noise):
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
     )
 )
 def test_any_other_json_is_refused(value):

@@ -123,8 +123,17 @@ def test_examples(stream, events):
 # --- limits -------------------------------------------------------------------------
 
 
-def test_an_event_of_just_the_limit_passes():
-    assert decode(b"data:" + b"x" * 95 + b"\n\n", max_event_bytes=100) == [b"x" * 95]
+@pytest.mark.parametrize(
+    ("stream", "event"),
+    [
+        (b"data:" + b"x" * 95 + b"\n\n", b"x" * 95),
+        (b"data\n" * 100 + b"\n", b"\n" * 99),
+        ((b"data:" + b"x" * 49 + b"\n") * 2 + b"\n", b"x" * 49 + b"\n" + b"x" * 49),
+    ],
+    ids=["line", "empty lines", "lines"],
+)
+def test_an_event_of_just_the_limit_passes(stream, event):
+    assert decode(stream, max_event_bytes=100) == [event]
 
 
 @pytest.mark.parametrize(

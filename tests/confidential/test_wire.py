@@ -282,8 +282,6 @@ def proxy_body(message, code="INTERNAL_ERROR"):
         (500, b"", errors.ServerError),
         (502, b"<html>", errors.ServerError),
         (504, b"", errors.ServerError),
-        (302, b"", errors.ServerError),
-        (204, b"", errors.ServerError),
         (418, b"", errors.ServerError),
         (400, proxy_body("x", "FIAT_PAYMENTS_ONLY"), errors.BalanceError),
         (

@@ -1,0 +1,114 @@
+"""The exchange without I/O: what only a script can make happen."""
+
+import base64
+import json
+
+import pytest
+
+from atoma_confidential import (
+    ConnectionLostError,
+    Exposure,
+    Recipient,
+    RemoteProtocolError,
+    StackUnavailableError,
+)
+from atoma_confidential._flow import LiveAnswer, exchange, exchange_stream
+from atoma_confidential._request import chat_request
+from atoma_confidential._session import Reply, Send, Session, Sleep
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def request(*, stream):
+    return chat_request(HELLO, model="m", parameters={}, extra_body=None, stream=stream)
+
+
+@pytest.fixture
+def lock(node):
+    key = base64.b64encode(node.recipient.public_key).decode()
+    body = {"public_key": key, "node_small_id": 1, "stack_small_id": 2}
+    return Reply(200, {}, json.dumps(body).encode())
+
+
+def test_a_stream_must_be_an_event_stream(lock):
+    flow = exchange_stream(Session("k", stream_mode="live"), request(stream=True))
+    assert next(flow).path == "/v1/nodes/lock"
+    step = flow.send(lock)
+    assert step.live
+    with pytest.raises(RemoteProtocolError, match="not an event stream"):
+        flow.send(Reply(200, {"content-type": "text/html"}, b""))
+
+
+def test_a_plain_stream_must_be_an_event_stream():
+    session = Session("k", confidential=False)
+    flow = exchange_stream(session, request(stream=True))
+    assert next(flow).path == "/v1/chat/completions"
+    with pytest.raises(RemoteProtocolError) as caught:
+        flow.send(Reply(200, {}, b"{}"))
+    assert caught.value.exposure is Exposure.PLAIN
+
+
+def test_a_live_stream_begins_with_its_head(lock):
+    flow = exchange_stream(Session("k", stream_mode="live"), request(stream=True))
+    next(flow)
+    flow.send(lock)
+    with pytest.raises(StopIteration) as stop:
+        flow.send(Reply(200, {"content-type": "text/event-stream; x"}, b""))
+    assert isinstance(stop.value.value, LiveAnswer)
+    assert stop.value.value.verdict.stream == "live"
+
+
+def test_a_send_is_resumed_with_its_reply():
+    flow = exchange(Session("k"), request(stream=False))
+    next(flow)
+    with pytest.raises(TypeError):
+        flow.send(None)
+
+
+def test_an_error_says_the_most_that_has_left_in_any_attempt(lock):
+    """The second lock does not even connect, but the first request had left."""
+    flow = exchange(Session("k"), request(stream=False))
+    next(flow)
+    flow.send(lock)
+    gone = StackUnavailableError("Gone.", Exposure.SEALED, 425)
+    assert isinstance(flow.throw(gone), Sleep)
+    step = next(flow)
+    assert (step.path, step.before) == ("/v1/nodes/lock", Exposure.SEALED)
+    lost = ConnectionLostError("Lost.", Exposure.LOCK)
+    assert isinstance(flow.throw(lost), Sleep)
+    next(flow)
+    with pytest.raises(ConnectionLostError) as caught:
+        flow.throw(ConnectionLostError("Lost.", Exposure.LOCK))
+    assert caught.value.exposure is Exposure.SEALED
+
+
+def test_only_the_first_locks_of_a_model_wait_for_each_other(lock):
+    session = Session("k")
+    first = exchange(session, request(stream=False))
+    assert next(first).once_per == "m"
+    first.send(lock)
+    assert next(exchange(session, request(stream=False))).once_per is None
+
+
+def test_two_canaries_do_not_go_out_for_one_key(lock):
+    session = Session("k")
+    first = exchange_stream(session, request(stream=True))
+    next(first)
+    assert first.send(lock).wait == "probe"
+    second = exchange_stream(session, request(stream=True))
+    next(second)
+    step = second.send(lock)
+    assert isinstance(step, Send)
+    assert (step.wait, step.live) == ("answer", False)
+    first.close()
+    assert not session.probing
+
+
+def test_nothing_that_holds_a_secret_has_a_repr(lock, node):
+    session = Session("secret-key")
+    flow = exchange(session, request(stream=False))
+    step = next(flow)
+    for thing in (session, step, lock, request(stream=False)):
+        assert "secret-key" not in repr(thing)
+        assert "Hello" not in repr(thing)
+    assert node.recipient == Recipient(node.recipient.public_key)

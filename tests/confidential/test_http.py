@@ -1,0 +1,102 @@
+"""The limits of the shells, without waiting for them."""
+
+import httpx
+import pytest
+
+import atoma_confidential as ac
+from atoma_confidential import _http
+from atoma_confidential._http import Limits, Whole, as_failure
+from atoma_confidential._session import Send
+
+SEND = Send("POST", "/x", {}, b"", before=ac.Exposure.LOCK, exposure=ac.Exposure.SEALED)
+
+
+def test_a_reply_has_a_largest_size(monkeypatch):
+    monkeypatch.setattr(_http, "MAX_REPLY_BYTES", 10)
+    whole = Whole(SEND, seconds=60)
+    whole.add(b"x" * 10)
+    with pytest.raises(ac.RemoteProtocolError, match="exceeds 10 bytes"):
+        whole.add(b"x")
+
+
+def test_a_reply_that_drips_has_a_last_moment():
+    whole = Whole(SEND, seconds=-1)
+    with pytest.raises(ac.ReplyTimeoutError, match="not whole in time"):
+        whole.add(b"x")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "exposure"),
+    [
+        (httpx.ConnectError, ac.ConnectionFailedError, ac.Exposure.LOCK),
+        (httpx.ConnectTimeout, ac.ConnectionFailedError, ac.Exposure.LOCK),
+        (httpx.PoolTimeout, ac.ConnectionFailedError, ac.Exposure.LOCK),
+        (httpx.ProxyError, ac.ConnectionFailedError, ac.Exposure.LOCK),
+        (httpx.ReadTimeout, ac.ReplyTimeoutError, ac.Exposure.SEALED),
+        (httpx.WriteTimeout, ac.ReplyTimeoutError, ac.Exposure.SEALED),
+        (httpx.DecodingError, ac.RemoteProtocolError, ac.Exposure.SEALED),
+        (httpx.ReadError, ac.ConnectionLostError, ac.Exposure.SEALED),
+        (httpx.RemoteProtocolError, ac.ConnectionLostError, ac.Exposure.SEALED),
+        (httpx.WriteError, ac.ConnectionLostError, ac.Exposure.SEALED),
+    ],
+)
+def test_an_error_of_httpx_keeps_its_name_and_loses_its_text(error, kind, exposure):
+    failure = as_failure(error("secret"), SEND)
+    assert type(failure) is kind
+    assert failure.exposure is exposure
+    assert "secret" not in str(failure)
+
+
+def test_once_the_answer_has_begun_the_request_has_run():
+    failure = as_failure(httpx.ReadError("secret"), SEND, head_came=True)
+    assert type(failure) is ac.AnswerCutError
+
+
+def test_a_timeout_shortens_each_step_and_may_lengthen_the_answer():
+    short = Limits.of(timeout=5, idle=120)
+    assert (short.connect, short.lock, short.answer, short.probe) == (5, 5, 5, 5)
+    long = Limits.of(timeout=3600, idle=120)
+    assert (long.connect, long.lock, long.answer) == (10, 60, 3600)
+    assert (long.silence, long.idle) == (3600, 120)
+    assert Limits.of(timeout=None, idle=1) == Limits(idle=1)
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    closed = 0
+
+    def close(self):
+        self.closed += 1
+
+    async def aclose(self):
+        self.closed += 1
+
+
+STREAM = Body()
+KEY = "pZ2q5Yb7kVwlXZsYtV4bqz5yQmV8l0m5pJxJ0m9uQ2A="
+
+
+def head_only(request):
+    if request.url.path == "/v1/nodes/lock":
+        lease = {"public_key": KEY, "node_small_id": 1, "stack_small_id": 1}
+        return httpx.Response(200, json=lease)
+    return httpx.Response(200, headers={"content-type": "text/html"}, stream=STREAM)
+
+
+async def test_a_live_reply_that_is_no_stream_is_hung_up_on():
+    hello = [{"role": "user", "content": "Hello"}]
+    settings = {"api_key": "k", "stream_mode": "live", "max_retries": 0}
+    transport = httpx.MockTransport(head_only)
+    with (
+        httpx.Client(transport=transport) as http,
+        ac.Client(http_client=http, **settings) as client,
+        pytest.raises(ac.RemoteProtocolError, match="not an event stream"),
+    ):
+        next(client.stream_chat(hello, model="m"))
+    assert STREAM.closed == 1
+    async with (
+        httpx.AsyncClient(transport=transport) as http,
+        ac.AsyncClient(http_client=http, **settings) as client,
+    ):
+        with pytest.raises(ac.RemoteProtocolError, match="not an event stream"):
+            await anext(client.stream_chat(hello, model="m"))
+    assert STREAM.closed == 2

@@ -1,0 +1,110 @@
+"""JSON in and out: the wire's form, our errors, and no text in them."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoma_confidential._json import dump, parse_object
+from atoma_confidential.errors import Exposure, InvalidInputError, RemoteProtocolError
+
+texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=8,
+).filter(lambda value: value not in (float("inf"), float("-inf")))
+
+
+def cycle():
+    value = []
+    value.append(value)
+    return value
+
+
+def deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@given(st.dictionaries(texts, texts | st.integers() | st.lists(texts)))
+def test_what_is_written_is_read_back(value):
+    assert parse_object(dump(value), "It", Exposure.NOTHING) == value
+
+
+def test_the_form_is_compact_and_unescaped():
+    assert dump({"a": [1, "ü", "\u2028"]}).decode() == '{"a":[1,"ü","\u2028"]}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": object()},
+        {"a": b"bytes"},
+        {"a": {1, 2}},
+        {(1, 2): "a"},
+        {"a": float("nan")},
+        {"a": float("inf")},
+        {"a": "canary \ud800"},
+        {"canary \udfff": 1},
+        {"a": cycle()},
+        {"a": deep(100_000)},
+    ],
+    ids=["object", "bytes", "set", "key", "nan", "inf", "half", "half key", "", "deep"],
+)
+def test_what_is_no_json_is_refused_without_its_text(value):
+    with pytest.raises(InvalidInputError, match="cannot be written as JSON") as caught:
+        dump(value)
+    error = caught.value
+    assert "canary" not in f"{error}{error.args}"
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"7",
+        b'"canary"',
+        b"{",
+        b"{}x",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": Infinity}',
+        b'{"a": -Infinity}',
+        b'{"canary": \xff}',
+        "{}".encode("utf-16"),
+        b'{"a":' * 100_000,
+        b'{"a": ' + b"1" * 5000 + b"}",
+    ],
+    ids=lambda data: data[:12],
+)
+def test_what_is_no_json_object_is_refused_without_its_text(data):
+    with pytest.raises(RemoteProtocolError, match="It is not a JSON") as caught:
+        parse_object(data, "It", Exposure.SEALED)
+    error = caught.value
+    assert error.exposure is Exposure.SEALED
+    assert "canary" not in f"{error}{error.args}"
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+@given(values.filter(lambda value: not isinstance(value, dict)))
+def test_any_other_json_is_refused(value):
+    with pytest.raises(RemoteProtocolError):
+        parse_object(json.dumps(value).encode(), "It", Exposure.NOTHING)
+
+
+@given(st.binary(max_size=60))
+def test_noise_is_refused_or_an_object(noise):
+    try:
+        value = parse_object(noise, "It", Exposure.NOTHING)
+    except RemoteProtocolError:
+        return
+    assert isinstance(value, dict)
