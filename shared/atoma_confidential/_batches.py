@@ -83,14 +83,13 @@ def vectors_of(
 
 def _vector(embedding: Any, exposure: Exposure) -> list[float]:
     try:
-        vector = _decoded(embedding) if isinstance(embedding, str) else embedding
+        raw = _decoded(embedding) if isinstance(embedding, str) else embedding
         # A sum of finite float32 values cannot overflow; one that is not finite shows.
-        finite = isinstance(vector, list) and math.isfinite(sum(vector))
+        if isinstance(raw, list) and math.isfinite(sum(raw)):
+            return [float(number) for number in raw]
     except (TypeError, ValueError, OverflowError, struct.error):
-        finite = False
-    if not finite:
-        raise _off_contract("holds a vector that is not finite numbers", exposure)
-    return [float(number) for number in vector]
+        pass
+    raise _off_contract("holds a vector that is not finite numbers", exposure)
 
 
 def _decoded(text: str) -> list[float]:

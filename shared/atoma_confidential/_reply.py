@@ -48,14 +48,25 @@ def check_answer(
     answer = parse_object(plaintext, "The engine's answer", exposure)
     _refuse_error(answer, exposure)
     match endpoint, answer:
-        case Endpoint.CHAT, {"choices": [_, *_] as choices} if all(
-            isinstance(choice, dict) and isinstance(choice.get("message"), dict)
-            for choice in choices
+        case Endpoint.CHAT, {"model": str(), "choices": [_, *_] as choices} if all(
+            map(_is_choice, choices)
         ):
             return answer
-        case Endpoint.EMBEDDINGS, {"data": list()}:
+        case Endpoint.EMBEDDINGS, {"model": str(), "data": list()}:
             return answer
     raise RemoteProtocolError("The answer is not one of this endpoint.", exposure)
+
+
+def _is_choice(choice: Any) -> bool:
+    message = choice.get("message") if isinstance(choice, dict) else None
+    return isinstance(message, dict) and _holds_calls(message)
+
+
+def _holds_calls(message: dict[str, Any]) -> bool:
+    calls = message.get("tool_calls")
+    return calls is None or (
+        isinstance(calls, list) and all(isinstance(call, dict) for call in calls)
+    )
 
 
 class _State(enum.Enum):
@@ -93,7 +104,7 @@ class StreamOpener:
         self._refuse_nonce_reuse = refuse_nonce_reuse
         self._nonces: set[bytes] = set()
         self._state = _State.READING
-        self._ends = _Ends(self.exposure, usage_due=opener is not None)
+        self._ends = _Ends(self.exposure, sealed=opener is not None)
         self.events = 0
         self.nonce_reused = False
 
@@ -160,9 +171,10 @@ class StreamOpener:
 class _Ends:
     """What has been seen of a stream's authenticated end."""
 
-    def __init__(self, exposure: Exposure, *, usage_due: bool) -> None:
+    def __init__(self, exposure: Exposure, *, sealed: bool) -> None:
         self._exposure = exposure
-        self._usage_missing = usage_due
+        self._sealed = sealed
+        self._usage_missing = sealed
         self._id: Any = None
         self._open: set[int] = set()
         self._finished: set[int] = set()
@@ -182,7 +194,13 @@ class _Ends:
             self._usage_missing = False
 
     def _note_id(self, identity: Any) -> None:
-        """A chunk of another answer under this key would be spliced in."""
+        """Hold all chunks to one id.
+
+        The node answers a replayed request under the same key: a relay could splice
+        two answers into one, but for their ids.
+        """
+        if self._sealed and not (isinstance(identity, str) and identity):
+            raise self._off_contract("A chunk has no id")
         if self._id is None:
             self._id = identity
         elif identity not in (None, self._id):
@@ -195,10 +213,10 @@ class _Ends:
             case _:
                 raise self._off_contract("A choice has no index")
         delta = choice.get("delta") or {}
-        if not isinstance(delta, dict):
-            raise self._off_contract("A choice has no delta")
+        if not isinstance(delta, dict) or not _holds_calls(delta):
+            raise self._off_contract("A choice has a broken delta")
         if index in self._finished:
-            if delta.get("content") or delta.get("tool_calls"):
+            if any(value for name, value in delta.items() if name != "role"):
                 raise self._off_contract("A choice went on after its end")
         elif isinstance(choice.get("finish_reason"), str):
             self._finished.add(index)

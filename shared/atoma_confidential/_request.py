@@ -17,6 +17,10 @@ from .errors import InvalidInputError
 __all__ = ["ChatParameters", "Request", "chat_request", "embedding_request"]
 
 
+_NOT_EXTRA = frozenset({"messages", "model", "stream", "input", "encoding_format"})
+"""What was checked or declared elsewhere, and must not change behind that."""
+
+
 class ChatParameters(TypedDict, total=False):
     """The documented parameters of a chat completion, besides messages and model."""
 
@@ -89,12 +93,15 @@ def chat_request(
             f"Not parameters of a chat completion: {', '.join(unknown)}. Engine "
             "parameters go into extra_body=."
         )
+    _check_extra(extra_body)
     given = {name: value for name, value in parameters.items() if value is not None}
     body = {"model": model, "messages": list(messages), **given, **(extra_body or {})}
     if not body.keys() & {"max_tokens", "max_completion_tokens"}:
         # What the proxy does for plain requests (protocol 2.1); nobody does it here.
         body["max_completion_tokens"] = DEFAULT_COMPLETION_TOKENS
     _check_tools(body.get("tools"))
+    if not isinstance(body.get("stream_options", {}), Mapping):
+        raise InvalidInputError("stream_options is not an object.")
     if stream and body.get("n", 1) != 1:
         raise InvalidInputError("n must be 1 in a stream.")
     return Request(Endpoint.CHAT, model, body, compute_units(body))
@@ -123,6 +130,7 @@ def embedding_request(
             (protocol 2.1).
     """
     _check_model(model)
+    _check_extra(extra_body)
     if encoding_format not in ("base64", "float"):
         raise InvalidInputError("encoding_format is 'base64' or 'float'.")
     optional = {"dimensions": dimensions, "user": user}
@@ -143,6 +151,11 @@ def _check_model(model: str) -> None:
         )
 
 
+def _check_extra(extra_body: Mapping[str, Any] | None) -> None:
+    if taken := sorted((extra_body or {}).keys() & _NOT_EXTRA):
+        raise InvalidInputError(f"extra_body cannot hold {', '.join(taken)}.")
+
+
 def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
     if isinstance(messages, str | bytes | Mapping) or not messages:
         raise InvalidInputError("messages is a non-empty list of messages.")
@@ -152,6 +165,8 @@ def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _check_tools(tools: Any) -> None:
+    if not isinstance(tools, Sequence | None):
+        raise InvalidInputError("tools is not a list.")
     for index, tool in enumerate(tools or ()):
         match tool:
             case {"type": "function", "function": {"name": str(name)}} if name:

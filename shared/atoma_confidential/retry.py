@@ -49,6 +49,7 @@ _RULES: dict[type[ConfidentialError], _Rule] = {
     # A key that changed shows in these two ways (protocol 4.7).
     errors.NodeFailureError: _KEY_CHANGED,
     errors.OpenError: _KEY_CHANGED,
+    # Both are a server that is away for a moment: one budget.
     errors.ConnectionFailedError: _CONNECTION,
     errors.ConnectionLostError: _CONNECTION,
 }
@@ -91,5 +92,5 @@ class Budget:
         asked = failure.retry_after if isinstance(failure, StatusError) else None
         if asked is not None:
             return asked if asked <= MAX_WAIT else None
-        # Half of the wait is jittered, so that callers that failed together part.
-        return min(rule.wait * 2.0**spent, rule.wait_max) * (1 + self.jitter()) / 2
+        # Up to half more than is due, so that callers that failed together part.
+        return min(rule.wait * 2.0**spent, rule.wait_max) * (1 + self.jitter() / 2)

@@ -90,6 +90,7 @@ def test_base64_and_numbers_give_the_same_python_floats():
         answer((0, [1.0]), (1, packed(float("inf")))),
         answer((0, [1.0]), (1, ["1.0"])),
         answer((0, [1.0]), (1, [10**400])),
+        answer((0, [1.0, 1.0]), (1, [10**400, -(10**400)])),
         answer((0, [1.0]), (1, None)),
         answer((0, [1.0]), (1, {"0": 1.0})),
         answer((0, [1.0]), (1, "AAAA")),

@@ -387,13 +387,13 @@ def test_a_failure_has_one_class_and_is_repeated_as_the_matrix_says(
 @pytest.mark.parametrize(
     ("faults", "waits"),
     [
-        (["lock-503"], [(1, 2)]),
+        (["lock-503"], [(2, 3)]),
         (["lock-503-retry-after:5"], [(5, 5)]),
-        (["lock-400-concurrent"] * 5, [(0.25, 0.5)] * 5),
+        (["lock-400-concurrent"] * 5, [(0.5, 0.75)] * 5),
         (["post-425"] * 3, [(0, 0)] * 3),
         (["post-423"] * 3, [(0, 0)] * 3),
         (["post-423"] * 3 + ["post-425"] * 3, [(0, 0)] * 6),
-        (["post-429"] * 2, [(0.5, 1), (1, 2)]),
+        (["post-429"] * 2, [(1, 1.5), (2, 3)]),
         (["post-429-retry-after:7"], [(7, 7)]),
         (["post-500-node"], [(0, 0)]),
         (["tag-tampered"], [(0, 0)]),
@@ -743,7 +743,7 @@ def test_tool_calls_have_the_same_shape_whole_and_live(make_atoma, connect):
     assert calls(live[0])[0] == {0: "count_bottles"}
 
 
-# -- plain, by name only ----------------------------------------------------------------
+# -- plain, by name only ---------------------------------------------------------------
 
 
 @pytest.fixture(params=[Blocking, Asynchronous])

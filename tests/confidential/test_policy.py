@@ -29,7 +29,8 @@ def test_pinned_accepts_what_was_pinned_and_nothing_else(key):
 
 
 @pytest.mark.parametrize(
-    "keys", [[], [b"short"], ["not base64!"], ["c2hvcnQ="], ["schlüssel"]]
+    "keys",
+    [[], [b"short"], ["not base64!"], ["c2hvcnQ="], ["B" * 42 + "B="], ["schlüssel"]],
 )
 def test_a_pin_that_could_not_hold_is_refused(keys):
     with pytest.raises(InvalidInputError):

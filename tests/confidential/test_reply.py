@@ -231,7 +231,6 @@ def test_usage_and_done_in_clear_prove_nothing(wire):
     [
         chunk(choice(finish_reason="length"), usage=ANSWER["usage"]),
         chunk(choice("!", finish_reason="stop"), usage=ANSWER["usage"]),
-        {"choices": [choice(finish_reason="stop")], "usage": ANSWER["usage"]},
         chunk({"index": 0, "finish_reason": "stop"}, usage={}),
         chunk({"index": 0, "delta": None, "finish_reason": "tool_calls"}, usage={}),
     ],
@@ -264,28 +263,42 @@ def test_a_chunk_of_another_answer_is_refused(wire):
         wire.feed(wire.event(THERE | {"id": "chatcmpl-2"}))
 
 
-def test_a_chunk_without_id_belongs_to_its_stream(wire):
+@pytest.mark.parametrize("identity", [None, "", 7])
+def test_a_chunk_without_id_may_be_of_another_answer(wire, identity):
+    with pytest.raises(RemoteProtocolError, match="no id"):
+        wire.feed(wire.events([HI, THERE | {"id": identity}]))
+
+
+def test_a_plain_chunk_without_id_belongs_to_its_stream():
+    stream = StreamOpener(None)
     anonymous = {"choices": [choice("Hi")]}
-    assert wire.feed(wire.events([anonymous, *WHOLE, anonymous | USAGE])) == [
-        anonymous,
-        *WHOLE,
-        anonymous | USAGE,
-    ]
-    wire.stream.finish()
+    chunks = [anonymous, *WHOLE, {"choices": []}]
+    assert list(stream.feed(plain(chunks))) == chunks
+    stream.finish()
+
+
+@pytest.mark.parametrize("calls", ["x", 5, {"a": 1}, ["x"], [None]])
+def test_tool_calls_are_a_list_of_objects(wire, calls):
+    with pytest.raises(RemoteProtocolError, match="broken delta"):
+        wire.feed(wire.event(chunk(choice(tool_calls=calls))))
+    message = {"role": "assistant", "tool_calls": calls}
+    answer = json.dumps(ANSWER | {"choices": [{"index": 0, "message": message}]})
+    with pytest.raises(RemoteProtocolError, match="not one of this endpoint"):
+        check_answer(answer.encode(), Endpoint.CHAT, Exposure.SEALED)
 
 
 @pytest.mark.parametrize(
     ("value", "why"),
     [
         ([], "not a JSON object"),
-        ({}, "no choices"),
-        ({"choices": None}, "no choices"),
-        ({"choices": {}}, "no choices"),
+        ({}, "no id"),
+        (HI | {"choices": None}, "no choices"),
+        (HI | {"choices": {}}, "no choices"),
         (chunk("x"), "no index"),
         (chunk({"delta": {}}), "no index"),
         (chunk({"index": "0", "delta": {}}), "no index"),
-        (chunk({"index": 0, "delta": "text"}), "no delta"),
-        (chunk({"index": 0, "delta": [1]}), "no delta"),
+        (chunk({"index": 0, "delta": "text"}), "broken delta"),
+        (chunk({"index": 0, "delta": [1]}), "broken delta"),
     ],
 )
 def test_a_chunk_off_contract_is_refused(wire, value, why):

@@ -132,6 +132,26 @@ def test_a_built_in_tool_needs_no_function():
     assert chat(tools=[tool]).body["tools"] == [tool]
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"messages": "secret"},
+        {"model": "other"},
+        {"stream": True},
+        {"tools": 5},
+        {"tools": {"secret": 1}},
+        {"stream_options": None},
+    ],
+)
+def test_extra_parameters_change_nothing_that_was_checked(extra):
+    with pytest.raises(InvalidInputError) as caught:
+        chat(extra_body=extra, stream=True)
+    assert "secret" not in str(caught.value)
+    if "input" not in extra:
+        with pytest.raises(InvalidInputError):
+            embedding(["a"], extra_body={"input": "secret"})
+
+
 def test_a_stream_has_one_choice():
     with pytest.raises(InvalidInputError, match="n must be 1"):
         chat(stream=True, n=2)

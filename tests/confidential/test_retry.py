@@ -10,7 +10,7 @@ from atoma_confidential import errors
 from atoma_confidential.errors import Exposure, InvalidInputError
 from atoma_confidential.retry import MAX_WAIT, Budget, RetryPolicy
 
-NO_JITTER = {"jitter": lambda: 1.0}  # the longest wait there is
+NO_JITTER = {"jitter": lambda: 0.0}  # the shortest wait there is
 
 
 def failure(kind, **options):
@@ -105,14 +105,14 @@ def test_each_exchange_has_its_own_budget():
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 40))
-def test_jitter_takes_off_at_most_half(jitter, max_retries):
-    longest = delays(errors.RateLimitError, max_retries=max_retries, times=41)
+def test_jitter_adds_at_most_half(jitter, max_retries):
+    shortest = delays(errors.RateLimitError, max_retries=max_retries, times=41)
     actual = delays(
         errors.RateLimitError, max_retries=max_retries, times=41, jitter=lambda: jitter
     )
-    assert len(actual) == len(longest) == max_retries
-    for wait, top in zip(actual, longest, strict=True):
-        assert top / 2 <= wait <= top
+    assert len(actual) == len(shortest) == max_retries
+    for wait, least in zip(actual, shortest, strict=True):
+        assert least <= wait <= least * 1.5
 
 
 def test_callers_that_fail_together_part():

@@ -183,7 +183,7 @@ PADDED = {144: 208, 1054: 1152}
 def blinding() -> list[dict]:
     short = compact(HELLO)
     long = compact(HELLO | {"user": "x" * 900})
-    cases = [("hash_blinding", short, BLINDING), ("padded", long, run(0, 32))]
+    cases = [("hash_blinding", short, BLINDING), ("padded", long, run(0, 25))]
     return [
         {"name": name, "expect": "ok", "body_utf8": text, "random_hex": random.hex()}
         | {"blinded_utf8": blinded(text, random)}

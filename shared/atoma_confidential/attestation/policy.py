@@ -83,6 +83,8 @@ def _key_bytes(key: bytes | str) -> bytes:
             data = base64.b64decode(key, validate=True)
         except (binascii.Error, ValueError):
             data = None
+        if data and base64.b64encode(data).decode() != key:
+            data = None  # bits that no byte uses
     if data is None or len(data) != 32:  # noqa: PLR2004 - an X25519 key
         raise InvalidInputError("A pinned key has 32 bytes, or is their base64 text.")
     return data
