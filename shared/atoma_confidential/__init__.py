@@ -9,6 +9,7 @@
 What this protects, and what it cannot, is in docs/threat-model.md.
 """
 
+from ._settings import ClientSettings
 from ._wire import Model
 from .async_client import AsyncChatStream, AsyncClient
 from .attestation import TrustPolicy
@@ -69,6 +70,7 @@ __all__ = [
     "ChatReply",
     "ChatStream",
     "Client",
+    "ClientSettings",
     "ConcurrentPurchaseError",
     "ConfidentialError",
     "ConfidentialityWarning",
