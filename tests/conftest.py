@@ -1,0 +1,149 @@
+"""A local Atoma behind a wiretap, and checks on everything that crossed it.
+
+Every request that any test sends is recorded here, whether it asked for it or not,
+and searched for the canary when the test ends.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from atoma_local import LocalAtoma, Wiretap, encodings_of
+
+# Use it in prompts, documents and tool results; it must never be seen in clear.
+CANARY = "canary-heliotrope-5f1d9c"
+_CANARY_PATTERNS = [pattern.data for pattern in encodings_of(CANARY)]
+_CLEARED = ("ATOMA_", "LANGSMITH_", "LANGCHAIN_")
+_KEPT = {"ATOMA_SDK_PYTHON"}  # where tests/interop finds the official SDK
+
+
+@dataclass
+class Recorded:
+    """Every wiretap and every local Atoma that one test started."""
+
+    taps: list[Wiretap] = field(default_factory=list)
+    atomas: list[LocalAtoma] = field(default_factory=list)
+
+    @property
+    def exchanges(self):
+        return [exchange for atoma in self.atomas for exchange in atoma.exchanges]
+
+    @property
+    def sealed(self):
+        """How many sealed requests reached a proxy."""
+        paths = [exchange.path for exchange in self.exchanges]
+        return sum(path.startswith("/v1/confidential/") for path in paths)
+
+    @property
+    def opened(self):
+        return [opened for atoma in self.atomas for opened in atoma.opened]
+
+    def find(self, texts):
+        return [finding for tap in self.taps for finding in tap.find(texts)]
+
+    def find_canary(self):
+        """Search the wiretaps, and the requests that came around them."""
+        findings = self.find([CANARY])
+        for exchange in self.exchanges:
+            raw = repr(exchange.headers).encode() + exchange.path.encode()
+            raw += exchange.body
+            findings += [p for p in _CANARY_PATTERNS if p in raw]
+        return findings
+
+    def opened_canary(self):
+        """Whether the canary was in something the node opened: it was really sent."""
+        return any(CANARY in str(opened.body) for opened in self.opened)
+
+
+_TOTALS = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_configure(config):
+    config.stash[_TOTALS] = {"requests": 0, "sealed": 0, "bytes": 0, "carried": 0}
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    totals = config.stash[_TOTALS]
+    if totals["requests"]:
+        terminalreporter.write_line(
+            "wire: {requests} requests recorded, {sealed} of them sealed, {bytes} "
+            "bytes searched; {carried} tests sent the canary".format(**totals)
+        )
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(_CLEARED) and name not in _KEPT:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def canary():
+    return CANARY
+
+
+@pytest.fixture(autouse=True)
+def recorded(request, monkeypatch):
+    """Record every byte this test sends, and find no canary in it.
+
+    Tests of plain mode say so with the marker `clear_text`.
+    """
+    found = Recorded()
+    for kind, into in ((Wiretap, found.taps), (LocalAtoma, found.atomas)):
+        monkeypatch.setattr(kind, "__enter__", _noting(kind.__enter__, into))
+    yield found
+
+    totals = request.config.stash[_TOTALS]
+    totals["requests"] += len(found.exchanges)
+    totals["sealed"] += found.sealed
+    totals["bytes"] += sum(len(tap.sent) + len(tap.received) for tap in found.taps)
+    totals["carried"] += found.opened_canary()
+    if request.node.get_closest_marker("clear_text") is None:
+        assert found.find_canary() == []
+
+
+def _noting(enter, into):
+    def note(self):
+        into.append(self)
+        return enter(self)
+
+    return note
+
+
+@pytest.fixture
+def make_atoma():
+    """Start a local Atoma with other options; each is behind a wiretap of its own."""
+    started = []
+
+    def make(**options):
+        atoma = LocalAtoma(wiretap=True, **options)
+        atoma.__enter__()
+        started.append(atoma)
+        return atoma
+
+    yield make
+    for atoma in reversed(started):
+        atoma.__exit__(None, None, None)
+
+
+@pytest.fixture
+def atoma(make_atoma):
+    """A local Atoma behind a wiretap; `atoma.base_url` is the tap's."""
+    return make_atoma()
+
+
+@pytest.fixture
+def no_plaintext(recorded):
+    """Register texts; none of them may cross the wire, in any encoding."""
+    registered = []
+
+    def register(*texts):
+        registered.extend(texts)
+
+    yield register
+    if registered:
+        # A test may be about what is never sent; but what a node read was sealed.
+        assert recorded.sealed or not recorded.opened, "the node was sent clear text"
+        assert recorded.find(registered) == []
