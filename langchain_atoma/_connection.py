@@ -1,0 +1,167 @@
+"""What chat and embeddings have in common: how they reach the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.utils.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.credentials import API_KEY_VARIABLES, BASE_URL_VARIABLES
+
+from ._errors import model_errors
+from ._tracing import TracingPolicy, guard
+
+if TYPE_CHECKING:
+    import httpx
+
+    from atoma_confidential import AsyncClient, Client
+    from atoma_confidential._settings import ClientSettings
+
+__all__ = ["AtomaConnection", "Clients"]
+
+_key_from_env = secret_from_env(API_KEY_VARIABLES, default=None)
+
+
+class Clients:
+    """The core's clients for one set of settings; the async one is made when used."""
+
+    def __init__(self, settings: Settings) -> None:
+        from atoma_confidential import Client  # noqa: PLC0415 - not to import a class
+
+        self.settings = settings
+        # At once: it makes no connection, but refuses settings that cannot be used.
+        self.sync: Client = Client(
+            http_client=settings.http_client, **settings.for_core
+        )
+
+    @cached_property
+    def asynchronous(self) -> AsyncClient:
+        """The client for event loops."""
+        from atoma_confidential import AsyncClient  # noqa: PLC0415
+
+        return AsyncClient(
+            http_client=self.settings.http_async_client, **self.settings.for_core
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What clients are made of; two models with equal settings can share theirs."""
+
+    for_core: ClientSettings = field(repr=False)
+    http_client: httpx.Client | None
+    http_async_client: httpx.AsyncClient | None
+
+
+class AtomaConnection(BaseModel):
+    """How a model reaches the Atoma network.
+
+    A pickled model holds neither key nor connections: the key is read from the
+    environment again, where the model is loaded.
+
+    Raises:
+        MissingCredentialsError: There is no API key.
+        InvalidInputError: A setting cannot be used.
+        PlaintextEgressError: `tracing_policy` is `refuse`, and LangChain would write
+            plaintext elsewhere.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        defer_build=True,  # nobody validates a base class; building one takes 10 ms
+        hide_input_in_errors=True,  # an input may be the key
+        populate_by_name=True,
+        protected_namespaces=(),
+    )
+
+    atoma_api_key: SecretStr | None = Field(
+        default_factory=_key_from_env, alias="api_key"
+    )
+    """By default `ATOMA_API_KEY`, then `ATOMASDK_BEARER_AUTH`."""
+
+    atoma_api_base: str | None = Field(
+        default_factory=from_env(BASE_URL_VARIABLES, default=None), alias="base_url"
+    )
+    """By default `ATOMA_BASE_URL`, then `ATOMA_API_BASE`, then the public network."""
+
+    confidential: bool = True
+    """False sends everything in clear, to the plain endpoints."""
+
+    trust: TrustPolicy | None = Field(default=None, exclude=True, repr=False)
+    """Which node keys may be sealed to; not serialised, so give it again on load."""
+
+    max_retries: int = 2
+    """Repetitions where the network is busy; 0 turns all repetitions off."""
+
+    request_timeout: float | None = Field(default=None, alias="timeout")
+    """Seconds for an answer, and of silence in a stream."""
+
+    tracing_policy: TracingPolicy = Field(
+        default_factory=from_env("ATOMA_TRACING_POLICY", default="warn"),
+        validate_default=True,
+    )
+    """What to do where LangChain would write plaintext: to LangSmith, to a shared cache
+    of answers, to the console. `suppress` keeps the model's own runs from LangSmith."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.Client` that makes the connections; closing it stays with you."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.AsyncClient`, likewise."""
+
+    clients: Clients | None = Field(default=None, exclude=True, repr=False)
+    """Internal: carried along by copies and by `configurable_fields`."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        # Not in a validator: pydantic would wrap these errors in one of its own.
+        self._guard()
+        self._clients()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        left_out = dict.fromkeys(
+            ("atoma_api_key", "clients", "http_client", "http_async_client")
+        )
+        kept = {k: v for k, v in state["__dict__"].items() if k != "_serialized"}
+        return {**state, "__dict__": kept | left_out}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        self.atoma_api_key = _key_from_env()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
+        # Clients hold locks, which cannot be copied, and are safe to share.
+        shared = (self.clients, self.http_client, self.http_async_client)
+        memo = {} if memo is None else memo
+        memo.update({id(one): one for one in shared if one is not None})
+        return super().__deepcopy__(memo)
+
+    def _guard(self) -> None:
+        guard(self.tracing_policy)
+
+    def _clients(self) -> Clients:
+        with model_errors():
+            settings = self._settings()
+            if self.clients is None or self.clients.settings != settings:
+                self.clients = Clients(settings)
+        return self.clients
+
+    def _settings(self) -> Settings:
+        key = self.atoma_api_key
+        return Settings(
+            {
+                "api_key": None if key is None else key.get_secret_value(),
+                "base_url": self.atoma_api_base,
+                "confidential": self.confidential,
+                "trust": self.trust,
+                "max_retries": self.max_retries,
+                "timeout": self.request_timeout,
+            },
+            self.http_client,
+            self.http_async_client,
+        )

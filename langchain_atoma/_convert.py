@@ -1,0 +1,217 @@
+"""Messages as an OpenAI-shaped engine takes them. Pure: no I/O, nothing is changed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from ._blocks import to_part
+from ._errors import invalid_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["ReasoningPassback", "to_wire"]
+
+ReasoningPassback: TypeAlias = Literal["never", "tool_loop", "always"]
+"""Which of the model's own reasoning it is shown again.
+
+Providers have changed this contract repeatedly. `tool_loop` shows it what it thought
+since the last human message, which reasoning models that call tools want.
+"""
+
+_Content: TypeAlias = str | list[str | dict[Any, Any]]
+
+# What an assistant says is its text; these are said by other fields of the message.
+_NOT_SAID = frozenset(
+    {
+        "function_call",
+        "invalid_tool_call",
+        "non_standard",
+        "reasoning",
+        "reasoning_content",
+        "redacted_thinking",
+        "refusal",
+        "server_tool_call",
+        "server_tool_call_chunk",
+        "server_tool_result",
+        "thinking",
+        "tool_call",
+        "tool_call_chunk",
+        "tool_use",
+    }
+)
+
+
+def to_wire(
+    messages: Sequence[BaseMessage], *, reasoning: ReasoningPassback = "tool_loop"
+) -> list[dict[str, Any]]:
+    """Return the request's messages.
+
+    Raises:
+        InvalidInputError: A message or a block has no form on the wire; only the name
+            of its class or type is told.
+    """
+    first_shown = {
+        "never": len(messages),
+        "tool_loop": _last_human(messages) + 1,
+        "always": 0,
+    }[reasoning]
+    return [
+        entry
+        for index, message in enumerate(messages)
+        for entry in _entries(message, show_reasoning=index >= first_shown)
+    ]
+
+
+def _last_human(messages: Sequence[BaseMessage]) -> int:
+    return max(
+        (i for i, message in enumerate(messages) if isinstance(message, HumanMessage)),
+        default=-1,
+    )
+
+
+def _entries(message: BaseMessage, *, show_reasoning: bool) -> Iterator[dict[str, Any]]:
+    match message:
+        case HumanMessage():
+            yield from _user(message)
+        case SystemMessage():
+            role = message.additional_kwargs.get("__openai_role__", "system")
+            yield _named({"role": role, "content": _content(message.content)}, message)
+        case AIMessage():
+            yield _assistant(message, show_reasoning=show_reasoning)
+        case ToolMessage():
+            yield _tool(message.tool_call_id, message.content)
+        case FunctionMessage():
+            content = _content(message.content)
+            yield {"role": "function", "name": message.name, "content": content}
+        case ChatMessage():
+            entry = {"role": message.role, "content": _content(message.content)}
+            yield _named(entry, message)
+        case _:
+            raise invalid_input(
+                f"Messages of class {type(message).__name__} cannot be sent to a model."
+            )
+
+
+def _named(entry: dict[str, Any], message: BaseMessage) -> dict[str, Any]:
+    return entry | ({"name": message.name} if message.name else {})
+
+
+def _user(message: HumanMessage) -> Iterator[dict[str, Any]]:
+    """Yield a user's message, after the tool results that Anthropic puts inside it."""
+    if isinstance(message.content, str):
+        yield _named({"role": "user", "content": message.content}, message)
+        return
+    rest: list[str | dict[Any, Any]] = []
+    for block in message.content:
+        match block:
+            case {"type": "tool_result", "tool_use_id": str(call_id), **result}:
+                yield _tool(call_id, cast("_Content", result.get("content") or ""))
+            case _:
+                rest.append(block)
+    if rest or not message.content:
+        yield _named({"role": "user", "content": _content(rest)}, message)
+
+
+def _tool(call_id: str, content: _Content) -> dict[str, Any]:
+    # No name and no status: strict servers refuse both.
+    return {"role": "tool", "tool_call_id": call_id, "content": _content(content)}
+
+
+def _content(content: _Content) -> str | list[dict[str, Any]]:
+    if isinstance(content, str):
+        return content
+    parts = [to_part(block) for block in content]
+    match parts:
+        case []:
+            return ""
+        case [{"type": "text", "text": str(text)}]:
+            return text  # many chat templates read a tool's result as a string only
+    return parts
+
+
+def _assistant(message: AIMessage, *, show_reasoning: bool) -> dict[str, Any]:
+    calls = list(_tool_calls(message))
+    text = "".join(_said(message.content))
+    entry: dict[str, Any] = {"role": "assistant", "content": text}
+    if calls:
+        entry |= {"content": text or None, "tool_calls": calls}
+    for legacy in ("function_call", "refusal"):
+        if message.additional_kwargs.get(legacy):
+            entry[legacy] = message.additional_kwargs[legacy]
+    if show_reasoning and (thought := "".join(_thought(message))):
+        entry["reasoning_content"] = thought
+    return _named(entry, message)
+
+
+def _said(content: _Content) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+        return
+    for block in content:
+        match block:
+            case str():
+                yield block
+            case {"type": "text", "text": str(text)}:
+                yield text
+            case {"type": str(kind)} if kind in _NOT_SAID:
+                continue
+            case {"type": str(kind)}:
+                raise invalid_input(
+                    f"A model's own message cannot hold a block of type {kind!r}."
+                )
+            case _:
+                raise invalid_input("A content block has no type.")
+
+
+def _thought(message: AIMessage) -> Iterable[str]:
+    said = message.additional_kwargs.get("reasoning_content")
+    if isinstance(said, str):
+        return [said]
+    blocks = message.content if isinstance(message.content, list) else []
+    return [
+        text
+        for block in blocks
+        if isinstance(block, dict)
+        and block.get("type") in ("reasoning", "thinking")
+        and isinstance(text := block.get(block["type"]), str)
+    ]
+
+
+def _tool_calls(message: AIMessage) -> Iterator[dict[str, Any]]:
+    known = set()
+    for call in message.tool_calls:
+        known.add(call["id"])
+        yield _call(call["id"], call["name"], _arguments(call["args"]))
+    for broken in message.invalid_tool_calls:
+        known.add(broken["id"])
+        yield _call(broken["id"], broken["name"], broken["args"] or "")
+    for block in message.content if isinstance(message.content, list) else ():
+        match block:
+            case {"type": "tool_use", "id": str(call_id), "name": str(name), **use} if (
+                call_id not in known
+            ):
+                yield _call(call_id, name, _arguments(use.get("input") or {}))
+
+
+def _call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+    function = {"name": name or "", "arguments": arguments}
+    return {"id": call_id or "", "type": "function", "function": function}
+
+
+def _arguments(args: Any) -> str:
+    try:
+        return json.dumps(args, ensure_ascii=False)
+    except (TypeError, ValueError):
+        raise invalid_input("The arguments of a tool call are not JSON.") from None

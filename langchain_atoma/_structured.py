@@ -1,0 +1,193 @@
+"""`with_structured_output`, by a schema, a forced tool call or JSON mode."""
+
+from __future__ import annotations
+
+import json
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import (
+    JsonOutputKeyToolsParser,
+    PydanticToolsParser,
+)
+from langchain_core.runnables import (
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableMap,
+    RunnablePassthrough,
+)
+from langchain_core.utils.pydantic import is_basemodel_subclass
+
+from atoma_confidential.errors import Exposure
+
+from ._errors import (
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    as_model_error,
+    invalid_input,
+)
+from ._tools import json_schema_format, tools_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
+    from langchain_core.messages import BaseMessage
+    from langchain_core.output_parsers import BaseOutputParser
+    from langchain_core.runnables import Runnable
+
+__all__ = ["Method", "structured"]
+
+Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
+
+
+def structured(
+    model: BaseChatModel,
+    schema: Mapping[str, Any] | type | None,
+    *,
+    method: Method,
+    include_raw: bool,
+    strict: bool | None,
+    bound: Mapping[str, Any],
+) -> Runnable[LanguageModelInput, Any]:
+    """Return the model, followed by a parser for its answers.
+
+    Raises:
+        InvalidInputError: Schema, method and `strict` do not go together.
+    """
+    if schema is None and method != "json_mode":
+        raise invalid_input(f"method={method!r} needs a schema.")
+    if strict is not None and method == "json_mode":
+        raise invalid_input("strict needs a schema; JSON mode sends none.")
+    asked, parser = _asked(model, schema, method, strict, bound)
+    parse: Runnable[Any, Any] = _whole_answers | parser
+    if not include_raw:
+        return asked | parse
+    parsed = RunnablePassthrough.assign(
+        parsed=itemgetter("raw") | parse, parsing_error=lambda _: None
+    )
+    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=asked) | parsed.with_fallbacks(
+        [failed], exception_key="parsing_error"
+    )
+
+
+def _asked(
+    model: BaseChatModel,
+    schema: Any,
+    method: Method,
+    strict: bool | None,
+    bound: Mapping[str, Any],
+) -> tuple[Runnable[LanguageModelInput, AIMessage], BaseOutputParser[Any]]:
+    """Return the model bound to ask in some way, and the parser for that way."""
+    settings = {"method": method} | ({} if strict is None else {"strict": strict})
+    if schema is not None:
+        traced = {"kwargs": settings, "schema": schema}
+        bound = {**bound, "ls_structured_output_format": traced}
+    match method:
+        case "function_calling":
+            return _calling(model, schema, strict, bound)
+        case "json_schema":
+            wanted = json_schema_format(schema, strict=strict)
+        case "json_mode":
+            wanted = {"type": "json_object"}
+        case _:
+            raise invalid_input(
+                "method is 'json_schema', 'function_calling' or 'json_mode'."
+            )
+    answering: Runnable[Any, AIMessage] = model.bind(response_format=wanted, **bound)
+    if method == "json_mode" and schema is not None:
+        answering = _telling(model, schema) | answering
+    return answering, _answer_parser(schema)
+
+
+def _calling(
+    model: BaseChatModel,
+    schema: Any,
+    strict: bool | None,
+    bound: Mapping[str, Any],
+) -> tuple[Runnable[LanguageModelInput, AIMessage], BaseOutputParser[Any]]:
+    (tool,) = tools_of([schema], strict=strict)
+    if "function" not in tool:
+        raise invalid_input("A tool of the server's own is no schema.")
+    name = tool["function"]["name"]
+    # By name: more engines honour that than "required".
+    options = {"tool_choice": name, "parallel_tool_calls": False, **bound}
+    return model.bind_tools([tool], **options), _call_parser(schema, name)
+
+
+def _telling(
+    model: BaseChatModel, schema: Any
+) -> Runnable[LanguageModelInput, list[BaseMessage]]:
+    """Put the schema into words: in JSON mode an engine asks for any JSON."""
+    json_schema = json_schema_format(schema)["json_schema"]["schema"]
+    words = (
+        "Answer with one JSON object that conforms to this JSON schema, and with "
+        f"nothing else:\n{json.dumps(json_schema, ensure_ascii=False)}"
+    )
+
+    def tell(asked: LanguageModelInput) -> list[BaseMessage]:
+        match model._convert_input(asked).to_messages():  # noqa: SLF001 - as core does
+            case [SystemMessage(content=str(system)) as first, *rest]:
+                # Many chat templates take one system message, and only at the start.
+                both = {"content": f"{system}\n\n{words}"}
+                return [first.model_copy(update=both), *rest]
+            case messages:
+                return [SystemMessage(words), *messages]
+
+    return RunnableLambda(tell, name="schema_in_words")
+
+
+def _call_parser(schema: Any, name: str) -> BaseOutputParser[Any]:
+    if _is_pydantic(schema):
+        return PydanticToolsParser(tools=[schema], first_tool_only=True)
+    return JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+
+
+def _answer_parser(schema: Any) -> BaseOutputParser[Any]:
+    if _is_pydantic(schema):
+        return PydanticOutputParser(pydantic_object=schema)
+    return JsonOutputParser()
+
+
+def _is_pydantic(schema: Any) -> bool:
+    return isinstance(schema, type) and is_basemodel_subclass(schema)
+
+
+def _checked(message: AIMessage) -> AIMessage:
+    """Pass a message on, unless a parser would make something else of it.
+
+    Core's JSON parser completes an answer that was cut off.
+    """
+    ended = message.response_metadata.get("finish_reason")
+    exposure = _exposure(message)
+    if message.additional_kwargs.get("refusal") or ended == "content_filter":
+        error = RefusedAnswerError(
+            "The model refused to answer in this form.", exposure
+        )
+        raise as_model_error(error)
+    if ended == "length":
+        raise as_model_error(
+            TruncatedAnswerError("The structured answer is cut off.", exposure)
+        )
+    return message
+
+
+def _exposure(message: AIMessage) -> Exposure:
+    verdict = message.response_metadata.get("atoma") or {}
+    return Exposure.PLAIN if verdict.get("sealed") is False else Exposure.SEALED
+
+
+def _check(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:
+    for message in messages:
+        yield _checked(message)
+
+
+async def _acheck(messages: AsyncIterator[AIMessage]) -> AsyncIterator[AIMessage]:
+    async for message in messages:
+        yield _checked(message)
+
+
+_whole_answers: Runnable[AIMessage, AIMessage] = RunnableGenerator(_check, _acheck)

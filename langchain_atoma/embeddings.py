@@ -1,0 +1,176 @@
+"""Embeddings of the Atoma network, sealed end to end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.embeddings import Embeddings
+from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+
+from ._connection import AtomaConnection
+from ._errors import model_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from atoma_confidential import EmbeddingReply, Verdict
+
+__all__ = ["AtomaEmbeddings"]
+
+
+class AtomaEmbeddings(AtomaConnection, Embeddings):
+    r"""Embeddings whose texts and vectors cross the network only sealed.
+
+        from langchain_atoma import AtomaEmbeddings
+
+        embeddings = AtomaEmbeddings(
+            model="intfloat/multilingual-e5-large-instruct",
+            query_instruction="Instruct: Retrieve passages that answer the question\n"
+            "Query: ",
+        )
+        vectors = embeddings.embed_documents(["one passage", "another"])
+
+    Models that are trained with instructions want them; without, search finds less.
+    """
+
+    model_config = ConfigDict(defer_build=False, extra="forbid")
+
+    model: str
+    """The engine's model, in its exact case."""
+
+    dimensions: int | None = None
+    """Length of the vectors, for models that can shorten them."""
+
+    encoding_format: Literal["base64", "float"] = "base64"
+    """How numbers travel; `base64` is a quarter of the size."""
+
+    query_instruction: str = ""
+    """Put before each query, exactly as it stands."""
+
+    text_instruction: str = ""
+    """Put before each document, exactly as it stands."""
+
+    chunk_size: int = 100
+    """Texts in a request."""
+
+    max_chunk_bytes: int = 200_000
+    """UTF-8 bytes of text in a request."""
+
+    max_concurrency: int = 8
+    """Requests at a time."""
+
+    show_progress_bar: bool = False
+    """Show progress with tqdm, which has to be installed."""
+
+    blind_replies: bool = False
+    """Add one random text to each request and drop its vector, so that equal texts do
+    not show as equal answers."""
+
+    user: str | None = None
+    """An identifier that the engine may log."""
+
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the engine."""
+
+    _verdicts: tuple[Verdict, ...] = PrivateAttr(default=())
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, name: str) -> str:
+        if not name.strip():
+            raise ValueError("model is empty; name one, such as `atoma models` lists.")
+        return name
+
+    @property
+    def last_verdict(self) -> Verdict | None:
+        """What was checked for the last call; None before one."""
+        return self._verdicts[-1] if self._verdicts else None
+
+    @property
+    def last_verdicts(self) -> tuple[Verdict, ...]:
+        """Each distinct verdict of the last call, which may have used several nodes."""
+        return self._verdicts
+
+    def embed_documents(
+        self, texts: list[str], chunk_size: int | None = None
+    ) -> list[list[float]]:
+        """Return one vector for each text.
+
+        Args:
+            texts: What to embed; none of them empty.
+            chunk_size: Texts in a request, other than the field says.
+
+        Raises:
+            InvalidInputError: A text is empty, named by its index.
+            ConfidentialError: With the `indices` of the texts that failed.
+        """
+        return self._embed(_prefixed(self.text_instruction, texts), chunk_size)
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a query."""
+        return self._embed(_prefixed(self.query_instruction, [text]))[0]
+
+    async def aembed_documents(
+        self, texts: list[str], chunk_size: int | None = None
+    ) -> list[list[float]]:
+        """Return one vector for each text; see `embed_documents`."""
+        return await self._aembed(_prefixed(self.text_instruction, texts), chunk_size)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Return the vector of a query."""
+        return (await self._aembed(_prefixed(self.query_instruction, [text])))[0]
+
+    def _embed(
+        self, texts: list[str], chunk_size: int | None = None
+    ) -> list[list[float]]:
+        self._guard()
+        with model_errors(), self._progress(len(texts)) as on_batch:
+            client = self._clients().sync
+            parameters = self._parameters(chunk_size)
+            return self._vectors(client.embed(texts, on_batch=on_batch, **parameters))
+
+    async def _aembed(
+        self, texts: list[str], chunk_size: int | None = None
+    ) -> list[list[float]]:
+        self._guard()
+        with model_errors(), self._progress(len(texts)) as on_batch:
+            client = self._clients().asynchronous
+            parameters = self._parameters(chunk_size)
+            return self._vectors(
+                await client.embed(texts, on_batch=on_batch, **parameters)
+            )
+
+    def _parameters(self, chunk_size: int | None) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dimensions": self.dimensions,
+            "encoding_format": self.encoding_format,
+            "user": self.user,
+            "extra_body": self.extra_body,
+            "batch_size": self.chunk_size if chunk_size is None else chunk_size,
+            "batch_bytes": self.max_chunk_bytes,
+            "max_concurrency": self.max_concurrency,
+            "blind_replies": self.blind_replies,
+        }
+
+    def _vectors(self, reply: EmbeddingReply) -> list[list[float]]:
+        self._verdicts = reply.verdicts
+        return reply.vectors
+
+    @contextmanager
+    def _progress(self, total: int) -> Iterator[Callable[[int], None] | None]:
+        if not self.show_progress_bar:
+            yield None
+            return
+        try:
+            from tqdm.auto import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415
+        except ImportError as error:
+            raise ImportError("show_progress_bar=True needs tqdm.") from error
+        with tqdm(total=total) as bar:
+            yield bar.update
+
+
+def _prefixed(instruction: str, texts: list[str]) -> list[str]:
+    """Leave empty texts alone: they are refused, and would not be with a prefix."""
+    return [f"{instruction}{text}" if text.strip() else text for text in texts]

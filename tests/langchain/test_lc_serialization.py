@@ -1,0 +1,117 @@
+"""The key stays out of everything that is written down."""
+
+import copy
+import json
+import logging
+import pickle
+import traceback
+import warnings
+
+import pytest
+from langchain_core.load import dumpd, dumps, load
+
+from atoma_confidential import TrustPolicy
+from langchain_atoma import AtomaChatModel, errors
+
+
+def loaded(data, **options):
+    with warnings.catch_warnings(action="ignore"):  # load() is beta
+        return load(
+            data,
+            allowed_objects=[AtomaChatModel],
+            valid_namespaces=["langchain_atoma"],
+            **options,
+        )
+
+
+@pytest.fixture
+def model(atoma, make_chat):
+    return make_chat(
+        atoma,
+        temperature=0.5,
+        stop=["END"],
+        extra_body={"top_k": 5},
+        trust=TrustPolicy.pinned(keys=[atoma.node_public_key]),
+    )
+
+
+def test_there_and_back(atoma, model, canary):
+    back = loaded(dumpd(model), secrets_map={"ATOMA_API_KEY": atoma.api_key})
+    assert isinstance(back, AtomaChatModel)
+    assert back.asdict() == model.asdict()
+    assert back.atoma_api_base == atoma.base_url
+    assert back.invoke(canary).text
+
+
+def test_a_key_from_the_environment(atoma, model, monkeypatch):
+    monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
+    back = loaded(dumpd(model), secrets_from_env=True)
+    assert back.atoma_api_key.get_secret_value() == atoma.api_key
+    monkeypatch.delenv("ATOMA_API_KEY")
+    with pytest.raises(errors.MissingCredentialsError):
+        loaded(dumpd(model))
+
+
+def test_no_key_in_what_is_written(atoma, model, canary):
+    model.invoke(canary)
+    key = atoma.api_key
+    assert key not in dumps(model) + repr(model) + str(model) + repr(dumpd(model))
+    assert key not in json.dumps(model.model_dump(mode="json"), default=str)
+    assert key not in repr(model.clients) + repr(model.clients.settings)
+    assert key not in str(model._get_invocation_params()) + str(model._get_llm_string())
+    assert key not in repr(model.with_structured_output(method="json_mode"))
+
+
+def test_connections_and_policy_are_not_serialised(model):
+    written = dumpd(model)["kwargs"]
+    assert not written.keys() & {"trust", "clients", "http_client", "http_async_client"}
+    assert written["atoma_api_key"] == {
+        "lc": 1,
+        "type": "secret",
+        "id": ["ATOMA_API_KEY"],
+    }
+
+
+async def test_pickling(atoma, model, monkeypatch, canary):
+    model.invoke(canary)
+    await model.ainvoke(canary)
+    pickled = pickle.dumps(model)
+    assert atoma.api_key.encode() not in pickled
+
+    keyless = pickle.loads(pickled)
+    with pytest.raises(errors.MissingCredentialsError):
+        keyless.invoke(canary)
+    monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
+    back = pickle.loads(pickled)
+    assert back.asdict() == model.asdict()
+    assert back.trust == model.trust
+    assert back.invoke(canary).text == model.invoke(canary).text
+
+
+def test_deep_copies_work_on(model, canary):
+    copied = copy.deepcopy(model)
+    assert copied.asdict() == model.asdict()
+    assert copied.extra_body is not model.extra_body
+    assert copied.invoke(canary).text == model.invoke(canary).text
+
+
+def test_no_key_and_no_prompt_in_errors_and_logs(atoma, make_chat, canary, caplog):
+    caplog.set_level(logging.DEBUG)
+    written = []
+    for fault in ("post-401", "post-500", "tag-tampered", "engine-error-object"):
+        atoma.faults.clear()
+        atoma.faults.always(fault)
+        with pytest.raises(errors.ConfidentialError) as caught:
+            make_chat(atoma, max_retries=0).invoke(canary)
+        written += traceback.format_exception(caught.value)
+    said = "".join(written) + caplog.text
+    assert atoma.api_key not in said
+    assert canary not in said
+
+
+@pytest.mark.parametrize("field", ["api_key", "max_retries", "temperature", "timeout"])
+def test_a_field_that_does_not_fit_is_not_quoted(field):
+    given = {"model": "m", "api_key": "sk-hunter2-key"}
+    with pytest.raises(ValueError, match="validation error") as caught:
+        AtomaChatModel(**{**given, field: ["sk-hunter2-key"]})
+    assert "hunter2" not in str(caught.value)

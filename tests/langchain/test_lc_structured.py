@@ -1,0 +1,182 @@
+"""Structured output, by each of its methods."""
+
+import json
+
+import pytest
+from langchain_core.exceptions import ModelError, OutputParserException
+from langchain_core.messages import HumanMessage, SystemMessage
+from pydantic import BaseModel, Field
+
+from langchain_atoma import RefusedAnswerError, TruncatedAnswerError, errors
+
+METHODS = ["json_schema", "function_calling", "json_mode"]
+COMPLETE = {"city": "Bern", "rain": True}
+
+
+class Report(BaseModel):
+    """A weather report."""
+
+    city: str
+    rain: bool = Field(description="Whether it rains")
+
+
+SCHEMA = {
+    "title": "Report",
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "rain": {"type": "boolean"}},
+    "required": ["city", "rain"],
+}
+
+
+def scripted_for(engine, method, data, finish_reason=None):
+    """Let the engine answer with some JSON, in the way a method asks for it."""
+    arguments = data if isinstance(data, str) else json.dumps(data)
+    half = len(arguments) // 2
+    pieces = [arguments[:half], arguments[half:]]
+    if method == "function_calling":
+        call = {"id": "1", "function": {"name": "Report", "arguments": arguments}}
+        engine.message = {"content": None, "tool_calls": [call]}
+        head = {"index": 0, "id": "1", "function": {"name": "Report"}}
+        deltas = [{"tool_calls": [head]}]
+        deltas += [
+            {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+            for piece in pieces
+        ]
+        ended = finish_reason or "tool_calls"
+    else:
+        engine.message = {"content": arguments}
+        deltas = [{"content": piece} for piece in pieces]
+        ended = finish_reason or "stop"
+    engine.choice = {"finish_reason": ended}
+    engine.chunks = [{"delta": delta} for delta in deltas]
+    engine.chunks.append({"delta": {}, "finish_reason": ended})
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("schema", [Report, SCHEMA])
+async def test_parsed_whole_and_streamed(scripted_chat, engine, canary, method, schema):
+    scripted_for(engine, method, COMPLETE)
+    model = scripted_chat.with_structured_output(schema, method=method)
+    wanted = Report(**COMPLETE) if schema is Report else COMPLETE
+    assert model.invoke(canary) == wanted
+    assert await model.ainvoke(canary) == wanted
+    assert [*model.stream(canary)][-1] == wanted
+    assert [part async for part in model.astream(canary)][-1] == wanted
+
+
+def test_json_is_streamed_while_it_grows(scripted_chat, engine, canary):
+    scripted_for(engine, "json_schema", {"city": "Bern", "rain": True})
+    model = scripted_chat.with_structured_output(SCHEMA)
+    parts = [*model.stream(canary)]
+    assert len(parts) > 1
+    assert parts[0] != COMPLETE
+
+
+def test_what_each_method_asks_for(scripted_chat, engine, canary):
+    def asked(method, **kwargs):
+        scripted_for(engine, method, COMPLETE)
+        scripted_chat.with_structured_output(Report, method=method, **kwargs).invoke(
+            [SystemMessage("Be brief."), HumanMessage(canary)]
+        )
+        return engine.asked[-1]
+
+    schema = asked("json_schema", strict=True)["response_format"]
+    assert schema["type"] == "json_schema"
+    assert schema["json_schema"]["name"] == "Report"
+    assert schema["json_schema"]["strict"] is True
+    assert schema["json_schema"]["schema"]["additionalProperties"] is False
+    assert "strict" not in asked("json_schema")["response_format"]["json_schema"]
+
+    called = asked("function_calling")
+    assert called["tool_choice"] == {"type": "function", "function": {"name": "Report"}}
+    assert called["parallel_tool_calls"] is False
+
+    worded = asked("json_mode")
+    assert worded["response_format"] == {"type": "json_object"}
+    first, second = worded["messages"]
+    assert first["content"].startswith("Be brief.\n\n")
+    assert '"rain"' in first["content"]
+    assert second == {"role": "user", "content": canary}
+
+
+def test_json_mode_without_a_schema(scripted_chat, engine, canary):
+    scripted_for(engine, "json_mode", {"any": 1})
+    model = scripted_chat.with_structured_output(method="json_mode")
+    assert model.invoke(canary) == {"any": 1}
+    assert len(engine.asked[-1]["messages"]) == 1
+
+
+def test_further_parameters_are_bound(scripted_chat, engine, canary):
+    scripted_for(engine, "json_schema", COMPLETE)
+    scripted_chat.with_structured_output(Report, temperature=0.5).invoke(canary)
+    assert engine.asked[-1]["temperature"] == 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_with_the_raw_message(scripted_chat, engine, canary, method):
+    model = scripted_chat.with_structured_output(
+        Report, method=method, include_raw=True
+    )
+    scripted_for(engine, method, COMPLETE)
+    result = model.invoke(canary)
+    assert result["parsed"] == Report(**COMPLETE)
+    assert result["parsing_error"] is None
+    assert result["raw"].response_metadata["atoma"]["sealed"] is True
+
+    scripted_for(engine, method, {"city": "Bern"})
+    result = model.invoke(canary)
+    assert result["parsed"] is None
+    assert isinstance(result["parsing_error"], ValueError | OutputParserException)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_is_cut_off_is_not_completed(
+    scripted_chat, engine, canary, method, streamed
+):
+    scripted_for(engine, method, '{"city": "hunter2', finish_reason="length")
+    model = scripted_chat.with_structured_output(SCHEMA, method=method)
+    with pytest.raises(TruncatedAnswerError) as caught:
+        [*model.stream(canary)] if streamed else model.invoke(canary)
+    assert "hunter2" not in repr(caught.value) + str(caught.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("how", ["refusal", "content_filter"])
+def test_a_refusal_is_no_parsing_error(
+    scripted_chat, engine, canary, method, streamed, how
+):
+    refusal = {"refusal": "hunter2"} if how == "refusal" else {}
+    ended = {"finish_reason": "stop" if refusal else "content_filter"}
+    engine.message = {"content": None, **refusal}
+    engine.choice = ended
+    engine.chunks = [{"delta": refusal}, {"delta": {}, **ended}]
+    model = scripted_chat.with_structured_output(SCHEMA, method=method)
+    with pytest.raises(RefusedAnswerError) as caught:
+        [*model.stream(canary)] if streamed else model.invoke(canary)
+    assert isinstance(caught.value, ModelError)
+    assert "hunter2" not in repr(caught.value) + str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "options", "reason"),
+    [
+        (None, {}, "needs a schema"),
+        (None, {"method": "function_calling"}, "needs a schema"),
+        (SCHEMA, {"method": "json_mode", "strict": True}, "strict"),
+        (SCHEMA, {"method": "yaml"}, "method is"),
+        ({"type": "web_search"}, {"method": "function_calling"}, "no schema"),
+    ],
+)
+def test_what_does_not_go_together(scripted_chat, schema, options, reason):
+    with pytest.raises(errors.InvalidInputError, match=reason):
+        scripted_chat.with_structured_output(schema, **options)
+
+
+def test_a_name_that_servers_would_refuse(scripted_chat, engine, canary):
+    scripted_for(engine, "json_schema", COMPLETE)
+    schema = {**SCHEMA, "title": "Bericht [Zürich] " + "x" * 80}
+    scripted_chat.with_structured_output(schema).invoke(canary)
+    name = engine.asked[-1]["response_format"]["json_schema"]["name"]
+    assert name == "Bericht__Z_rich__" + "x" * 47
