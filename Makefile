@@ -1,0 +1,86 @@
+# Every target does its own set-up; only Python 3.11+, make and a package
+# registry are needed.
+#
+#   make demo                  index docs/, ask, and look at the wire
+#   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
+#   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
+#   make test                  lint, types, tests, coverage, wheel
+#   make clean                 remove what the targets made
+
+VENV      ?= .venv
+VENV_SDK  ?= .venv-sdk
+FOLDER    ?= docs
+SDK       := atoma-sdk==0.1.3
+QUESTION  ?= What can the proxy see?
+CONFIDENTIAL ?= 1
+
+BIN  := $(VENV)/bin
+PIP  := -m pip -qq --disable-pip-version-check
+
+export FOLDER QUESTION
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types coverage clean
+
+help:
+	@sed -n 's/^#   /  /p' Makefile
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m atoma_cli.demo "$$FOLDER" "$$QUESTION" \
+		$(if $(filter 0 no false,$(CONFIDENTIAL)),--no-confidential)
+
+test: lint types coverage
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+# tests/test_packaging.py builds the wheel and installs it into an environment of
+# its own; tests/interop runs the official SDK in $(VENV_SDK).
+coverage: $(VENV)/.test $(VENV_SDK)/.ready
+	ATOMA_SDK_PYTHON="$(abspath $(VENV_SDK))/bin/python" \
+		$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --fail-under=100
+
+clean:
+	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache
+
+# --- environments -----------------------------------------------------------------
+
+$(VENV)/.demo: $(VENV)/.made
+	@echo "Installing (once, about a minute) …"
+	@$(BIN)/python $(PIP) install --editable '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made
+	@echo "Installing with the test tools (once, about two minutes) …"
+	@$(BIN)/python $(PIP) install --editable '.[all]' --group test --group lint
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.made: pyproject.toml
+	@$(call make_venv,$(VENV))
+	@touch $@
+
+$(VENV_SDK)/.ready: Makefile
+	@$(call make_venv,$(VENV_SDK))
+	@$(VENV_SDK)/bin/python $(PIP) install $(SDK)
+	@touch $@
+
+# A Python can be new enough and still lack what `venv` needs (Debian splits it off),
+# or be a shim with nothing behind it: so each candidate is run.
+define make_venv
+for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+	if $$python -c 'import ensurepip, sys, venv; \
+	sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+		rm -rf $(1); $$python -m venv $(1) && \
+		exec $(1)/bin/python $(PIP) install --upgrade 'pip>=25.1'; \
+	fi; \
+done; \
+echo "Python 3.11 or newer with its venv module is needed; none was found." >&2; \
+echo "Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1
+endef

@@ -1,0 +1,5 @@
+"""`python -m atoma_cli` is the `atoma` command."""
+
+from . import app
+
+app()

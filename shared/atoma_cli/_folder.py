@@ -1,0 +1,145 @@
+"""A folder of .md, .txt and .pdf files becomes passages; nothing else is read.
+
+A file that cannot be read is reported and passed over: one broken PDF must not keep
+the other documents from being asked about.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langchain_core.documents import Document
+from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Folder", "label", "read_folder"]
+
+SUFFIXES = (".md", ".pdf", ".txt")
+
+_PASSAGE_CHARACTERS = 1000  # multilingual-e5 reads 512 tokens
+_OVERLAP_CHARACTERS = 150
+
+# What pypdf lets through from a damaged file beside its own errors.
+_DAMAGED_PDF = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a folder holds: its passages, and why some files gave none."""
+
+    passages: list[Document]
+    files: int
+    skipped: list[str]
+
+
+class _UnreadableError(Exception):
+    """A file gives no text; the message says why, for the user."""
+
+
+def read_folder(root: Path) -> Folder:
+    """Cut every readable document below `root` into passages, in a stable order."""
+    passages: list[Document] = []
+    skipped: list[str] = []
+    files = 0
+    for path in _documents(root):
+        name = path.relative_to(root).as_posix()
+        try:
+            found = [*_passages(path, name)]
+        except _UnreadableError as error:
+            skipped.append(f"{name}: {error}")
+            continue
+        passages += found
+        files += 1
+    return Folder(passages, files, skipped)
+
+
+def label(passage: Document) -> str:
+    """Name a passage by file, page and number, as the list of sources shows it."""
+    at = passage.metadata
+    page = f", page {at['page']}" if "page" in at else ""
+    return f"{at['source']}{page}, passage {at['passage']}"
+
+
+def _documents(root: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(root):
+        # Hidden folders hold tools' state, ours (.atoma) among them.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                yield Path(parent, name)
+
+
+def _passages(path: Path, name: str) -> Iterator[Document]:
+    suffix = path.suffix.lower()
+    splitter = _markdown_splitter() if suffix == ".md" else _text_splitter()
+    pages = _pdf_pages(path) if suffix == ".pdf" else [_text(path)]
+    empty = True
+    for number, page in enumerate(pages, start=1):
+        where = {"source": name} | ({"page": number} if suffix == ".pdf" else {})
+        for position, text in enumerate(splitter.split_text(page), start=1):
+            empty = False
+            yield Document(text, metadata=where | {"passage": position})
+    if empty:
+        scanned = " (a scanned PDF needs text recognition first)"
+        raise _UnreadableError("no text in it" + (scanned if suffix == ".pdf" else ""))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise _UnreadableError("not UTF-8 text") from None
+    except OSError as error:
+        raise _UnreadableError(error.strerror or "cannot be read") from None
+
+
+def _pdf_pages(path: Path) -> list[str]:
+    from pypdf import PasswordType, PdfReader  # noqa: PLC0415  only folders with PDFs
+    from pypdf.errors import PyPdfError  # noqa: PLC0415  likewise
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+    try:
+        with PdfReader(path) as reader:
+            locked = reader.is_encrypted
+            if locked and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
+                raise _UnreadableError("it needs a password")
+            return [_sound(page.extract_text()) for page in reader.pages]
+    except OSError as error:
+        raise _UnreadableError(error.strerror or "cannot be read") from None
+    except (PyPdfError, *_DAMAGED_PDF):
+        raise _UnreadableError("not a PDF, or a damaged one") from None
+
+
+def _sound(text: str) -> str:
+    # Broken fonts give half a character, which no encoding can carry.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text_splitter() -> RecursiveCharacterTextSplitter:
+    return RecursiveCharacterTextSplitter(
+        chunk_size=_PASSAGE_CHARACTERS, chunk_overlap=_OVERLAP_CHARACTERS
+    )
+
+
+def _markdown_splitter() -> RecursiveCharacterTextSplitter:
+    return RecursiveCharacterTextSplitter.from_language(
+        Language.MARKDOWN,
+        chunk_size=_PASSAGE_CHARACTERS,
+        chunk_overlap=_OVERLAP_CHARACTERS,
+    )

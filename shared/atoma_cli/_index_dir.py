@@ -1,0 +1,124 @@
+"""Where an index is kept, which model it was made with, and what can be wrong with it.
+
+Everything here is known before anything is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TypedDict
+
+import typer
+
+from ._console import CommandError
+
+__all__ = ["check_model", "damaged", "default_directory", "prepare", "unwritable"]
+
+_SETTINGS = "index.json"
+
+
+class _Settings(TypedDict):
+    embedding_model: str
+    dimensions: int
+
+
+def default_directory(folder: Path) -> Path:
+    """Return where the index of `folder` is kept unless the user says otherwise.
+
+    Not inside the folder: it may come from somebody else, and so would an index in it,
+    which runs their code when opened.
+    """
+    place = folder.resolve()
+    digest = hashlib.blake2b(os.fsencode(place), digest_size=6).hexdigest()
+    return Path(typer.get_app_dir("atoma"), "indexes", f"{place.name}-{digest}")
+
+
+def check_model(directory: Path, model: str) -> None:
+    """Refuse another embedding model than the index was made with, before sending."""
+    settings = _read_settings(directory)
+    if settings is not None and settings["embedding_model"] != model:
+        raise _mismatch(
+            directory,
+            f"was made with the embedding model {settings['embedding_model']}, "
+            f"not {model}",
+        )
+
+
+def prepare(directory: Path, model: str, dimensions: int) -> None:
+    """Make the directory of a new index, or check that an old one fits.
+
+    Raises:
+        CommandError: It holds vectors of another length, or cannot be written.
+    """
+    settings = _read_settings(directory)
+    if settings is None:
+        try:
+            _write_settings(directory, model, dimensions)
+        except OSError as error:
+            raise unwritable(directory, error.strerror) from None
+    elif settings["dimensions"] != dimensions:
+        raise _mismatch(
+            directory,
+            f"holds vectors of {settings['dimensions']} dimensions, and {model} "
+            f"gives {dimensions} here",
+        )
+
+
+def _read_settings(directory: Path) -> _Settings | None:
+    try:
+        text = (directory / _SETTINGS).read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError):
+        raise damaged(directory) from None
+    match _parsed(text):
+        case {"embedding_model": str(model), "dimensions": int(dimensions)}:
+            return {"embedding_model": model, "dimensions": dimensions}
+    raise damaged(directory)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _write_settings(directory: Path, model: str, dimensions: int) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = directory / f"{_SETTINGS}.new"
+    if {*directory.iterdir()} - {unfinished}:
+        raise CommandError(
+            f"{directory} holds something else than an index.",
+            "Name a new or an empty directory with --index-dir.",
+        )
+    settings: _Settings = {"embedding_model": model, "dimensions": dimensions}
+    unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(directory / _SETTINGS)
+    (directory / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _mismatch(directory: Path, why: str) -> CommandError:
+    return CommandError(
+        f"The index in {directory} {why}.",
+        f"Delete {directory} to build it again, or keep both with --index-dir.",
+    )
+
+
+def damaged(directory: Path) -> CommandError:
+    """Say that the index must be built again."""
+    return CommandError(
+        f"The index in {directory} cannot be read.",
+        f"Delete {directory} and ask again: it is built from the folder.",
+    )
+
+
+def unwritable(directory: Path, reason: str | None) -> CommandError:
+    """Say why nothing can be stored; `reason` comes from the system or SQLite."""
+    return CommandError(
+        f"The index in {directory} cannot be written: {reason}.",
+        "Make room and check who may write there, or choose another --index-dir.",
+    )

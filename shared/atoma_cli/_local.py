@@ -1,0 +1,49 @@
+"""`atoma local`: a local Atoma in the foreground."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import httpx
+
+from atoma_local import Backend, BuiltInBackend, LocalAtoma, UpstreamBackend, serve
+
+from ._console import CommandError, err, note
+
+if TYPE_CHECKING:
+    from ._endpoint import Nonces
+
+__all__ = ["serve_local"]
+
+_PATIENCE_SECONDS = 5
+
+
+def serve_local(
+    host: str, port: int, *, nonces: Nonces, upstream: str | None, api_key: str | None
+) -> None:
+    """Print how to reach it, and serve until Ctrl-C.
+
+    Raises:
+        CommandError: The port is taken.
+    """
+    backend: Backend = UpstreamBackend(upstream) if upstream else BuiltInBackend()
+    atoma = LocalAtoma(nonces=nonces.value, backend=backend, tokens=(), api_key=api_key)
+    if upstream:
+        _look_for(upstream)
+    err.print("Export these two lines in another terminal. Ctrl-C ends.", style="dim")
+    try:
+        serve(host, port, atoma=atoma)
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
+            "Choose another with --port; 0 takes any free one.",
+        ) from None
+
+
+def _look_for(engine: str) -> None:
+    try:
+        httpx.get(engine, timeout=_PATIENCE_SECONDS)
+    except httpx.HTTPError:
+        # Not an error: it may be started after us.
+        note(f"Nothing answers at {engine} yet.")

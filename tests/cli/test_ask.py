@@ -1,0 +1,345 @@
+"""`atoma ask` from end to end, over real HTTP and real encryption."""
+
+import re
+import signal
+
+import pytest
+
+from atoma_cli import _index
+from atoma_cli._index import BATCH
+from atoma_cli._index_dir import default_directory
+
+QUESTION = "When is the launch of the Heron satellite?"
+SECRETS = [
+    "A bee dances in the hive to show the way to a flower field.",
+    "The launch of the Heron satellite is planned for the fourth of May.",
+    "The budget of the Heron project is forty thousand euros.",
+    QUESTION,
+]
+
+
+PREFIX = (
+    "Instruct: Given a web search query, retrieve relevant passages that answer the "
+    "query\nQuery: "
+)
+
+
+def assert_nothing_crossed(network, *texts):
+    assert network.tap.find([*SECRETS, *texts]) == []
+
+
+def test_answers_from_the_folder_and_lists_its_sources(atoma_command, network, folder):
+    done = atoma_command("ask", folder, QUESTION, "-k", 2)
+
+    assert done.exit_code == 0, done.stderr
+    answer, _, sources = done.stdout.partition("Sources")
+    assert "fourth of May" in answer
+    assert "[1] plans/launch.txt, passage 1: The launch of the Heron" in sources
+    assert "[2] budget.md, passage 1: # Budget The budget" in sources
+    assert "bees.md" not in sources
+    assert "3 files, 3 passages: 3 embedded, 0 unchanged, 0 removed." in done.stderr
+    assert re.search(
+        r"Sealed to node \d+, key [0-9a-f]{16}, for which the proxy alone vouches\. "
+        r"Answer: live, hash verified, signature skipped\.",
+        done.stderr,
+    )
+    assert_nothing_crossed(network, answer.strip())
+
+
+def test_the_model_gets_the_passages_and_the_question(atoma_command, network, folder):
+    atoma_command("ask", folder, QUESTION, "-k", 1, "--stream-mode", "buffered")
+
+    body = network.opened[-1].body
+    assert body["model"] == "meta-llama/Llama-3.3-70B-Instruct"
+    asked = body["messages"][-1]["content"]
+    assert SECRETS[1] in asked
+    assert SECRETS[0] not in asked
+    assert asked.endswith(f"Question: {QUESTION}")
+
+
+def test_queries_are_embedded_with_the_prefix_of_the_model_and_passages_without(
+    atoma_command, network, folder
+):
+    atoma_command("ask", folder, QUESTION)
+
+    query, passages = (
+        body["input"] for path, body in network.opened if path.endswith("embeddings")
+    )
+    assert query == [f"{PREFIX}{QUESTION}"]
+    assert len(passages) == 3
+    assert not [passage for passage in passages if "Instruct" in passage]
+
+
+def test_a_second_run_embeds_nothing_but_the_question(atoma_command, embedded, folder):
+    atoma_command("ask", folder, QUESTION)
+    assert len(embedded()) == 3
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert embedded() == []
+    assert "0 embedded, 3 unchanged, 0 removed" in done.stderr
+
+
+def test_only_the_changed_file_is_embedded_again(atoma_command, embedded, folder):
+    atoma_command("ask", folder, QUESTION)
+    embedded()
+    (folder / "bees.md").write_text("Bees sleep at night, holding on to each other.")
+
+    done = atoma_command("ask", folder, "Do bees sleep?", "-k", 1)
+
+    assert embedded() == ["Bees sleep at night, holding on to each other."]
+    assert "1 embedded, 2 unchanged, 1 removed" in done.stderr
+    assert "bees.md, passage 1: Bees sleep" in done.stdout
+
+
+def test_a_deleted_file_is_no_source_any_more(atoma_command, folder):
+    atoma_command("ask", folder, QUESTION)
+    (folder / "plans" / "launch.txt").unlink()
+
+    done = atoma_command("ask", folder, QUESTION, "-k", 9)
+
+    assert "0 embedded, 2 unchanged, 1 removed" in done.stderr
+    assert "launch.txt" not in done.stdout
+
+
+def test_a_killed_run_goes_on_where_it_stopped(
+    atoma_command, embedded, folder, start, tmp_path
+):
+    lines = [
+        f"Fact {n}: the {n}th heron of the colony sleeps on stone {n * 7}, far from "
+        f"the other birds, and leaves it at hour {n % 24} to fish."
+        for n in range(3 * BATCH)
+    ]
+    for number, line in enumerate(lines):
+        (folder / f"fact-{number:04}.txt").write_text(line)
+    index_dir = tmp_path / "index"
+    killed = start("atoma_cli", "ask", "--index-dir", index_dir, folder, QUESTION)
+    wait_for_vectors(index_dir, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    first = embedded()
+
+    done = atoma_command("ask", "--index-dir", index_dir, folder, QUESTION)
+    second = embedded()
+
+    assert done.exit_code == 0, done.stderr
+    stored = int(re.search(r"(\d+) unchanged", done.stderr)[1])
+    assert stored in {BATCH, 2 * BATCH}
+    assert not {*first[:stored]} & {*second}
+    assert len(second) == len(lines) + 3 - stored
+
+
+def wait_for_vectors(index_dir, process):
+    """Wait until the first batch is recorded, reading as another process may."""
+    import sqlite3
+    import time
+
+    for _ in range(3000):
+        assert process.poll() is None, process.communicate()
+        path = index_dir / "records.sqlite"
+        if path.exists():
+            connection = sqlite3.connect(path)
+            try:
+                count = connection.execute("SELECT count(*) FROM upsertion_record")
+                if count.fetchone()[0]:
+                    return
+            except sqlite3.OperationalError:
+                pass  # the table is not there yet, or is being written
+            finally:
+                connection.close()
+        time.sleep(0.01)
+    pytest.fail("nothing was recorded")
+
+
+def test_the_index_is_kept_outside_of_the_folder(atoma_command, folder):
+    before = sorted(folder.rglob("*"))
+
+    atoma_command("ask", folder, QUESTION)
+
+    assert sorted(folder.rglob("*")) == before
+    assert (default_directory(folder) / "index.json").exists()
+
+
+def test_another_embedding_model_is_refused_before_anything_is_sent(
+    atoma_command, network, folder
+):
+    atoma_command("ask", folder, QUESTION)
+    sent = len(network.exchanges)
+
+    done = atoma_command("ask", folder, QUESTION, "--embedding-model", "other/model")
+
+    assert done.exit_code == 1
+    assert "was made with the embedding model intfloat/" in done.stderr
+    assert "Next: Delete " in done.stderr
+    assert len(network.exchanges) == sent
+
+
+@pytest.mark.clear_text
+def test_without_sealing_it_says_so_and_everything_crosses(
+    atoma_command, network, folder
+):
+    done = atoma_command("ask", folder, QUESTION, "--no-confidential")
+
+    assert done.exit_code == 0, done.stderr
+    assert "Not sealed: the proxy could read all of this." in done.stderr
+    found = {finding.text for finding in network.tap.find(SECRETS)}
+    assert found == {*range(len(SECRETS))}
+
+
+def test_a_node_that_reuses_nonces_is_buffered_and_noted(
+    atoma_command, network, folder
+):
+    network.nonces = "reused"
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("Note: ") == 1
+    assert "Answer: buffered, hash verified" in done.stderr
+    assert_nothing_crossed(network)
+
+
+def test_a_broken_pdf_is_noted_and_the_rest_is_answered(atoma_command, folder):
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4 nothing follows")
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 0, done.stderr
+    assert "Skipped broken.pdf: not a PDF, or a damaged one." in done.stderr
+
+
+def test_an_answer_cannot_drive_the_terminal(atoma_command, folder):
+    (folder / "plans" / "launch.txt").write_text(
+        "The launch of the \x1b]0;owned\x07Heron satellite is on the \x1b[2Jfourth."
+    )
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 0, done.stderr
+    assert "Heron satellite" in done.stdout
+    assert not {"\x1b", "\x07"} & {*done.stdout, *done.stderr}
+
+
+@pytest.mark.parametrize("content", [None, "   \n"])
+def test_a_folder_with_nothing_to_read_is_an_error(
+    atoma_command, network, tmp_path, content
+):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    if content:
+        (empty / "blank.md").write_text(content)
+
+    done = atoma_command("ask", empty, QUESTION)
+
+    assert done.exit_code == 1
+    assert f"Error: There is nothing to read in {empty}." in done.stderr
+    assert "Next: Point to a folder with .md, .pdf, .txt files" in done.stderr
+    assert network.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere", "q"), "does not exist"),
+        ((".", "  "), "it is empty"),
+        ((".", "q", "--model", ""), "it is empty"),
+        ((".", "q", "--embedding-model", " "), "it is empty"),
+        ((".", "q", "-k", "0"), "greater than or equal to 1"),
+        ((".", "q", "--stream-mode", "fast"), "'fast' is not one of"),
+        ((".",), "Missing argument 'QUESTION'"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_send_nothing(
+    atoma_command, network, arguments, said
+):
+    done = atoma_command("ask", *arguments)
+
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert network.exchanges == []
+
+
+def test_without_a_key_it_says_how_to_get_going(atoma_command, folder, monkeypatch):
+    monkeypatch.delenv("ATOMA_API_KEY")
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert "Error: " in done.stderr
+    assert "ATOMA_API_KEY" in done.stderr
+    assert "atoma local" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ATOMA_API_KEY", "wrong", "API key"),
+        ("ATOMA_BASE_URL", "http://127.0.0.1:9", "connection"),
+        ("ATOMA_BASE_URL", "http://example.org", "http"),
+        ("ATOMA_BASE_URL", "not a url", "URL"),
+    ],
+)
+def test_errors_of_the_network_are_a_line_and_a_next_step(
+    atoma_command, folder, monkeypatch, variable, value, said
+):
+    monkeypatch.setenv(variable, value)
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert done.stderr.count("Error: ") == 1
+    assert said.lower() in done.stderr.lower()
+    assert "Left this process: " in done.stderr
+    assert "Next: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [secret for secret in SECRETS if secret in done.stderr]
+
+
+def test_an_engine_without_money_behind_it_says_what_to_top_up(
+    atoma_command, network, folder
+):
+    network.faults.always("lock-402")
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 3
+    assert "Next: Top up" in done.stderr
+
+
+def test_a_failing_batch_keeps_the_batches_before_it(
+    atoma_command, network, folder, embedded, monkeypatch
+):
+    monkeypatch.setattr(_index, "BATCH", 2)
+    network.faults.once("lock-402", skip=2)  # after the question and two passages
+
+    failed = atoma_command("ask", folder, QUESTION)
+    first = embedded()
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert failed.exit_code == 1
+    assert "What was indexed so far is kept" in failed.stderr
+    assert len(first) == 2
+    assert "1 embedded, 2 unchanged, 0 removed" in done.stderr
+
+
+def test_nothing_is_traced_whatever_the_environment_says(
+    network, folder, start, make_atoma
+):
+    langsmith = make_atoma()
+    process = start(
+        "atoma_cli",
+        "ask",
+        folder,
+        QUESTION,
+        LANGSMITH_TRACING="true",
+        LANGSMITH_API_KEY="key",
+        LANGSMITH_ENDPOINT=langsmith.base_url,
+    )
+    out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0, err
+    assert "fourth of May" in out
+    assert langsmith.tap.sent == b""

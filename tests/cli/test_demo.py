@@ -1,0 +1,86 @@
+"""The demonstration finds nothing when sealed, everything when not, and can fail."""
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from atoma_cli._endpoint import Endpoint
+from atoma_cli.demo import main
+
+QUESTION = "When is the launch of the Heron satellite?"
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    """Run the demonstration in this process."""
+    monkeypatch.setenv("COLUMNS", "120")
+    command = typer.Typer()
+    command.command()(main)
+    return lambda *arguments: CliRunner().invoke(command, [*map(str, arguments)])
+
+
+def test_sealed_nothing_is_found(start, folder):
+    process = start("atoma_cli.demo", folder, QUESTION)
+    out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0, out + err
+    assert "fourth of May" in out
+    assert "Found: 0 of 5" in out
+    assert "Nothing readable left this process." in out
+    assert "2 times POST /v1/confidential/embeddings" in out
+    assert "plaintext_body_hash" in out
+
+
+@pytest.mark.clear_text
+def test_in_clear_everything_is_found(demo, folder):
+    done = demo(folder, QUESTION, "--no-confidential")
+
+    assert done.exit_code == 0, done.output
+    assert "Found: 5 of 5" in done.stdout
+    assert "Without sealing, all of it could be read on the way." in done.stdout
+    assert "4 times POST /v1/embeddings" in done.stdout
+
+
+@pytest.mark.clear_text
+def test_a_leak_is_found_and_fails(demo, folder, monkeypatch):
+    """Whatever is printed about sealing, the recorded bytes decide."""
+    monkeypatch.setattr(
+        "atoma_cli.demo.Endpoint",
+        lambda **settings: Endpoint(**{**settings, "confidential": False}),
+    )
+
+    done = demo(folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert "Found: 5 of 5" in done.stdout
+    assert "It leaked." in done.stdout
+
+
+def test_claiming_to_be_in_clear_while_sealed_fails(demo, folder, monkeypatch):
+    monkeypatch.setattr(
+        "atoma_cli.demo.Endpoint",
+        lambda **settings: Endpoint(**{**settings, "confidential": True}),
+    )
+
+    done = demo(folder, QUESTION, "--no-confidential")
+
+    assert done.exit_code == 1
+    assert "The search missed texts that crossed in clear." in done.stdout
+
+
+def test_runs_against_the_network_that_the_environment_names(demo, folder, network):
+    done = demo(folder, QUESTION)
+
+    assert done.exit_code == 0, done.output
+    assert f"On the wire to {network.base_url}" in done.stdout
+    assert network.opened
+
+
+def test_an_error_is_one_line(demo, folder, network, monkeypatch):
+    monkeypatch.setenv("ATOMA_API_KEY", "wrong")
+
+    done = demo(folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert done.stderr.count("Error: ") == 1
+    assert "Traceback" not in done.stderr

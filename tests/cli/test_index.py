@@ -1,0 +1,231 @@
+"""The index on disk: what is embedded again, what is removed, what is refused."""
+
+import json
+import stat
+
+import pytest
+from langchain_core.documents import Document
+from langchain_core.embeddings import DeterministicFakeEmbedding
+
+from atoma_cli import _index
+from atoma_cli._console import CommandError
+from atoma_cli._index import open_index
+from atoma_cli._index_dir import check_model
+
+# Qdrant leaves the files it could not use to the garbage collector.
+LEFT_OPEN = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+class Counted(DeterministicFakeEmbedding):
+    """Remembers what it was asked to embed; can fail after some batches."""
+
+    size: int = 8
+    seen: list[list[str]] = []  # noqa: RUF012  pydantic copies it
+    fail_after: int = 1000
+
+    def embed_documents(self, texts):
+        if len(self.seen) == self.fail_after:
+            raise InterruptedError
+        self.seen.append(texts)
+        return super().embed_documents(texts)
+
+
+def passages(*texts, source="a.md"):
+    return [
+        Document(text, metadata={"source": source, "passage": number})
+        for number, text in enumerate(texts, start=1)
+    ]
+
+
+def refresh(directory, embeddings, documents, model="m"):
+    with open_index(
+        directory, embeddings, model=model, dimensions=embeddings.size
+    ) as index:
+        changed = index.refresh(documents, lambda _stored: None)
+        found = index.nearest(embeddings.embed_query("x"), 100)
+    return changed, {document.page_content for document in found}
+
+
+def test_second_run_embeds_nothing_and_a_changed_passage_alone_is_embedded(tmp_path):
+    first, second, third = Counted(), Counted(), Counted()
+
+    changed, _ = refresh(tmp_path, first, passages("one", "two", "three"))
+    assert (changed.embedded, changed.unchanged, changed.removed) == (3, 0, 0)
+    assert first.seen == [["one", "two", "three"]]
+
+    changed, _ = refresh(tmp_path, second, passages("one", "two", "three"))
+    assert (changed.embedded, changed.unchanged, changed.removed) == (0, 3, 0)
+    assert second.seen == []
+
+    changed, stored = refresh(tmp_path, third, passages("one", "TWO", "three"))
+    assert (changed.embedded, changed.unchanged, changed.removed) == (1, 2, 1)
+    assert third.seen == [["TWO"]]
+    assert stored == {"one", "TWO", "three"}
+
+
+def test_passages_of_a_deleted_file_are_removed(tmp_path):
+    both = passages("one") + passages("two", source="b.md")
+
+    refresh(tmp_path, Counted(), both)
+    changed, stored = refresh(tmp_path, Counted(), both[1:])
+
+    assert changed.removed == 1
+    assert stored == {"two"}
+
+
+def test_the_same_text_in_two_files_is_two_passages(tmp_path):
+    both = passages("same") + passages("same", source="b.md")
+
+    changed, _ = refresh(tmp_path, Counted(), both)
+
+    assert changed.embedded == 2
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(_index, "BATCH", 2)
+    documents = passages(*"abcdef")
+    broken, resumed = Counted(fail_after=2), Counted()
+    stored = []
+
+    with (
+        pytest.raises(InterruptedError),
+        open_index(tmp_path, broken, model="m", dimensions=8) as index,
+    ):
+        index.refresh(documents, stored.append)
+    refresh(tmp_path, resumed, documents)
+
+    assert stored == [0, 2, 4]
+    assert resumed.seen == [["e", "f"]]
+
+
+def test_points_a_kill_left_unrecorded_are_removed(tmp_path, monkeypatch):
+    with open_index(tmp_path, Counted(), model="m", dimensions=8) as index:
+        monkeypatch.setattr(index._records, "update", _interrupted)
+        with pytest.raises(InterruptedError):
+            index.refresh(passages("orphan"), lambda _stored: None)
+
+    _, stored = refresh(tmp_path, Counted(), passages("kept", source="b.md"))
+
+    assert stored == {"kept"}
+
+
+def _interrupted(*_args, **_kwargs):
+    raise InterruptedError
+
+
+def test_vectors_that_are_gone_are_embedded_again(tmp_path):
+    refresh(tmp_path, Counted(), passages("one"))
+    for path in sorted((tmp_path / "qdrant").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+    changed, stored = refresh(tmp_path, Counted(), passages("one"))
+
+    assert changed.embedded == 1
+    assert stored == {"one"}
+
+
+def test_another_model_is_refused_with_both_ways_out(tmp_path):
+    refresh(tmp_path, Counted(), passages("one"), model="old/model")
+
+    with pytest.raises(CommandError) as refused:
+        check_model(tmp_path, "new/model")
+
+    assert "old/model, not new/model" in refused.value.message
+    assert f"Delete {tmp_path}" in refused.value.advice
+    assert "--index-dir" in refused.value.advice
+
+
+def test_another_vector_length_is_refused_and_the_index_survives(tmp_path):
+    refresh(tmp_path, Counted(), passages("one"))
+
+    with pytest.raises(CommandError, match="8 dimensions, and m gives 16"):
+        refresh(tmp_path, Counted(size=16), passages("one"))
+
+    changed, _ = refresh(tmp_path, Counted(), passages("one"))
+    assert changed.unchanged == 1
+
+
+@LEFT_OPEN
+def test_an_index_in_use_is_said_to_be_in_use(tmp_path):
+    with (
+        open_index(tmp_path, Counted(), model="m", dimensions=8),
+        pytest.raises(CommandError, match="in use by another run"),
+        open_index(tmp_path, Counted(), model="m", dimensions=8),
+    ):
+        pass
+
+
+@LEFT_OPEN
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index.json", b"{"),
+        ("index.json", b"{}"),
+        ("index.json", b"[]"),
+        ("index.json", b"\xff"),
+        ("records.sqlite", b"not a database, and long enough to be read as one" * 9),
+        ("qdrant/collection/passages/storage.sqlite", b"not a database" * 99),
+        ("qdrant/meta.json", b"{"),
+    ],
+)
+def test_a_damaged_index_is_one_sentence(tmp_path, name, content):
+    refresh(tmp_path, Counted(), passages("one"))
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(CommandError, match="cannot be read") as refused:
+        refresh(tmp_path, Counted(), passages("one"))
+
+    assert f"Delete {tmp_path}" in refused.value.advice
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(CommandError, match="cannot be written: Not a directory"):
+        refresh(tmp_path / "file" / "index", Counted(), passages("one"))
+
+
+def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path):
+    (tmp_path / ".gitignore").write_text("mine\n")
+
+    with pytest.raises(CommandError, match="something else than an index"):
+        refresh(tmp_path, Counted(), passages("one"))
+
+    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+
+
+def test_a_directory_whose_making_was_cut_short_is_made_again(tmp_path):
+    (tmp_path / "index.json.new").write_text("{")
+
+    changed, _ = refresh(tmp_path, Counted(), passages("one"))
+
+    assert changed.embedded == 1
+
+
+def test_an_error_of_the_database_never_shows_what_was_to_be_stored(tmp_path):
+    def break_and_refresh():
+        with open_index(tmp_path, Counted(), model="m", dimensions=8) as index:
+            with index._records.engine.begin() as connection:
+                connection.exec_driver_sql("DROP TABLE upsertion_record")
+            index.refresh(passages("secret passage"), lambda _stored: None)
+
+    with pytest.raises(CommandError, match="cannot be written") as refused:
+        break_and_refresh()
+
+    assert refused.value.message.endswith("no such table: upsertion_record.")
+
+
+def test_the_directory_is_private_and_ignored_by_git(tmp_path):
+    directory = tmp_path / "new" / "index"
+
+    refresh(directory, Counted(), passages("one"))
+
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert (directory / ".gitignore").read_text() == "*\n"
+    assert json.loads((directory / "index.json").read_text()) == {
+        "embedding_model": "m",
+        "dimensions": 8,
+    }

@@ -1,0 +1,97 @@
+"""`atoma local` and `atoma models`: what they print, and that it works as printed."""
+
+import signal
+import socket
+
+import pytest
+
+from atoma_confidential import AuthenticationError, Client
+
+MODEL = "meta-llama/Llama-3.3-70B-Instruct"
+
+
+def settings(process):
+    """Read the two lines, as a user would copy them."""
+    return dict(process.stdout.readline().strip().split("=", 1) for _ in range(2))
+
+
+def ask(settings):
+    with Client(
+        api_key=settings["ATOMA_API_KEY"], base_url=settings["ATOMA_BASE_URL"]
+    ) as client:
+        asked = [{"role": "user", "content": "Say something friendly."}]
+        return client.chat(asked, model=MODEL).verdict
+
+
+def test_prints_two_lines_that_work_and_ends_on_ctrl_c(start):
+    process = start("atoma_cli", "local", "--port", 0)
+
+    found = settings(process)
+    assert found.keys() == {"ATOMA_BASE_URL", "ATOMA_API_KEY"}
+    assert ask(found).sealed
+
+    process.send_signal(signal.SIGINT)
+    rest, said = process.communicate(timeout=10)
+    assert process.returncode in {0, 130}
+    assert rest == ""
+    assert "not a TEE" in said
+    assert "Traceback" not in said
+
+
+def test_takes_a_key_and_accepts_no_other(start):
+    found = settings(start("atoma_cli", "local", "--port", 0, "--api-key", "mine"))
+
+    assert found["ATOMA_API_KEY"] == "mine"
+    assert ask(found).sealed
+    with pytest.raises(AuthenticationError):
+        ask({**found, "ATOMA_API_KEY": "atoma-local"})
+
+
+def test_a_taken_port_is_one_sentence(atoma_command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = atoma_command("local", "--port", taken.getsockname()[1])
+
+    assert done.exit_code == 1
+    assert "cannot be used: Address already in use." in done.stderr
+    assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.org"])  # noqa: S104
+def test_serves_nobody_else(atoma_command, host):
+    done = atoma_command("local", "--host", host)
+
+    assert done.exit_code == 2
+    assert "not a loopback address" in done.stderr
+
+
+def test_an_engine_must_have_an_address(atoma_command):
+    done = atoma_command("local", "--upstream", "localhost:11434")
+
+    assert done.exit_code == 2
+    assert "not an http address" in done.stderr
+
+
+def test_an_engine_that_is_not_there_yet_is_noted(start):
+    engine = "http://127.0.0.1:9"
+    process = start("atoma_cli", "local", "--port", 0, "--upstream", engine)
+    settings(process)
+    process.send_signal(signal.SIGINT)
+
+    assert f"Nothing answers at {engine} yet." in process.communicate(timeout=10)[1]
+
+
+def test_lists_models_one_a_line(atoma_command):
+    done = atoma_command("models")
+
+    assert done.exit_code == 0, done.stderr
+    assert MODEL in done.stdout.splitlines()
+    assert done.stdout.splitlines() == sorted(done.stdout.splitlines())
+
+
+def test_models_needs_a_key(atoma_command, monkeypatch):
+    monkeypatch.delenv("ATOMA_API_KEY")
+
+    done = atoma_command("models")
+
+    assert done.exit_code == 1
+    assert "ATOMA_API_KEY" in done.stderr
