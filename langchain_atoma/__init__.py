@@ -8,14 +8,14 @@ for chat models.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from atoma_confidential import errors
+from atoma_confidential._lazy import lazy
 
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from atoma_confidential import errors
-
     from ._errors import RefusedAnswerError, TruncatedAnswerError
     from ._tracing import (
         PlaintextEgressError,
@@ -38,24 +38,19 @@ __all__ = [
     "errors",
 ]
 
-_HOMES = {
-    "AtomaChatModel": ".chat_models",
-    "AtomaEmbeddings": ".embeddings",
-    "ChatAtoma": ".chat_models",
-    "PlaintextEgressError": "._tracing",
-    "PlaintextEgressWarning": "._tracing",
-    "RefusedAnswerError": "._errors",
-    "TruncatedAnswerError": "._errors",
-    "assert_no_plaintext_egress": "._tracing",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return importlib.import_module("atoma_confidential.errors")
-    if (home := _HOMES.get(name)) is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home, __name__), name)
+__getattr__ = lazy(
+    __name__,
+    {
+        "_errors": ["RefusedAnswerError", "TruncatedAnswerError"],
+        "_tracing": [
+            "PlaintextEgressError",
+            "PlaintextEgressWarning",
+            "assert_no_plaintext_egress",
+        ],
+        "chat_models": ["AtomaChatModel", "ChatAtoma"],
+        "embeddings": ["AtomaEmbeddings"],
+    },
+)
 
 
 def __dir__() -> list[str]:

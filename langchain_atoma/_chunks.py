@@ -61,7 +61,7 @@ class ChunkReader:
     def read(self, body: Mapping[str, Any]) -> ChatGenerationChunk | None:
         """Return what an engine's chunk adds to the answer; None if that is nothing."""
         for name in ("model", "system_fingerprint", "id"):
-            self._head.setdefault(name, body.get(name))
+            self._head[name] = self._head.get(name) or body.get(name)
         self._usage = usage_of(body.get("usage")) or self._usage
         for choice in body.get("choices") or ():
             if choice.get("index", 0) == 0:

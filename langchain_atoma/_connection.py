@@ -12,14 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from atoma_confidential.attestation import TrustPolicy
 from atoma_confidential.credentials import API_KEY_VARIABLES, BASE_URL_VARIABLES
 
-from ._errors import model_errors
+from ._errors import invalid_input, model_errors
 from ._tracing import TracingPolicy, guard
 
 if TYPE_CHECKING:
     import httpx
 
-    from atoma_confidential import AsyncClient, Client
-    from atoma_confidential._settings import ClientSettings
+    from atoma_confidential import AsyncClient, Client, ClientSettings
 
 __all__ = ["AtomaConnection", "Clients"]
 
@@ -92,7 +91,7 @@ class AtomaConnection(BaseModel):
     """False sends everything in clear, to the plain endpoints."""
 
     trust: TrustPolicy | None = Field(default=None, exclude=True, repr=False)
-    """Which node keys may be sealed to; not serialised, so give it again on load."""
+    """Which node keys may be sealed to; a chat model that has one is not serialised."""
 
     max_retries: int = 2
     """Repetitions where the network is busy; 0 turns all repetitions off."""
@@ -119,6 +118,8 @@ class AtomaConnection(BaseModel):
     def __init__(self, **fields: Any) -> None:
         super().__init__(**fields)
         # Not in a validator: pydantic would wrap these errors in one of its own.
+        if not self._engine_model.strip():
+            raise invalid_input("model is empty; `atoma models` lists names.")
         self._guard()
         self._clients()
 
@@ -140,6 +141,10 @@ class AtomaConnection(BaseModel):
         memo = {} if memo is None else memo
         memo.update({id(one): one for one in shared if one is not None})
         return super().__deepcopy__(memo)
+
+    @property
+    def _engine_model(self) -> str:
+        raise NotImplementedError
 
     def _guard(self) -> None:
         guard(self.tracing_policy)

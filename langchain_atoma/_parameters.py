@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.utils.utils import _build_model_kwargs, get_pydantic_field_names
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from ._connection import AtomaConnection, Settings
 from ._convert import ReasoningPassback, to_wire
@@ -90,12 +90,9 @@ class ChatParameters(AtomaConnection):
         given = {**values, "model_kwargs": dict(values.get("model_kwargs") or {})}
         return _build_model_kwargs(given, get_pydantic_field_names(cls))
 
-    @field_validator("model_name")
-    @classmethod
-    def _check_model_name(cls, name: str) -> str:
-        if not name.strip():
-            raise ValueError("model is empty; name one, such as `atoma models` lists.")
-        return name
+    @property
+    def _engine_model(self) -> str:
+        return self.model_name
 
     def _request(
         self,

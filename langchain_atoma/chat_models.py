@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     )
     from langchain_core.language_models.base import LangSmithParams, LanguageModelInput
     from langchain_core.language_models.model_profile import ModelProfile
+    from langchain_core.load.serializable import (
+        SerializedConstructor,
+        SerializedNotImplemented,
+    )
     from langchain_core.messages import AIMessage, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import Runnable
@@ -232,6 +236,15 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
     def get_lc_namespace(cls) -> list[str]:
         """Return the namespace to allow when loading a serialised model."""
         return ["langchain_atoma", "chat_models"]
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """Return the serialised model; one with a trust policy is not serialised.
+
+        Loaded again, it would be without its policy, and accept any key.
+        """
+        if self.trust is not None:
+            return self.to_json_not_implemented()
+        return super().to_json()
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:

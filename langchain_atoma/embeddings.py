@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.embeddings import Embeddings
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from ._connection import AtomaConnection
 from ._errors import model_errors
@@ -75,12 +75,9 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
 
     _verdicts: tuple[Verdict, ...] = PrivateAttr(default=())
 
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, name: str) -> str:
-        if not name.strip():
-            raise ValueError("model is empty; name one, such as `atoma models` lists.")
-        return name
+    @property
+    def _engine_model(self) -> str:
+        return self.model
 
     @property
     def last_verdict(self) -> Verdict | None:

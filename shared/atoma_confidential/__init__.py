@@ -6,15 +6,13 @@
         reply = client.chat([{"role": "user", "content": "Hello"}], model="…")
         print(reply.body["choices"][0]["message"]["content"], reply.verdict)
 
-What this protects, and what it cannot, is in docs/threat-model.md.
+What this protects, and what it cannot, is in docs/threat-model.md. Errors are here at
+once; all else is loaded when it is first used, HTTP and cryptography with it.
 """
 
-from ._settings import ClientSettings
-from ._wire import Model
-from .async_client import AsyncChatStream, AsyncClient
-from .attestation import TrustPolicy
-from .client import ChatStream, Client
-from .envelope import Envelope, Opener, Recipient, seal
+from typing import TYPE_CHECKING
+
+from ._lazy import lazy
 from .errors import (
     AnswerCutError,
     AttestationError,
@@ -56,9 +54,17 @@ from .errors import (
     StreamTruncatedError,
     UnusableKeyError,
 )
-from .replies import ChatReply, EmbeddingReply
-from .retry import RetryPolicy
-from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from ._settings import ClientSettings
+    from ._wire import Model
+    from .async_client import AsyncChatStream, AsyncClient
+    from .attestation import TrustPolicy
+    from .client import ChatStream, Client
+    from .envelope import Envelope, Opener, Recipient, seal
+    from .replies import ChatReply, EmbeddingReply
+    from .retry import RetryPolicy
+    from .verdict import Verdict
 
 __all__ = [
     "AnswerCutError",
@@ -116,3 +122,22 @@ __all__ = [
     "Verdict",
     "seal",
 ]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "_settings": ["ClientSettings"],
+        "_wire": ["Model"],
+        "async_client": ["AsyncChatStream", "AsyncClient"],
+        "attestation": ["TrustPolicy"],
+        "client": ["ChatStream", "Client"],
+        "envelope": ["Envelope", "Opener", "Recipient", "seal"],
+        "replies": ["ChatReply", "EmbeddingReply"],
+        "retry": ["RetryPolicy"],
+        "verdict": ["Verdict"],
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

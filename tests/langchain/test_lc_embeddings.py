@@ -195,7 +195,7 @@ def test_progress_needs_tqdm(scripted, make_embeddings, engine, monkeypatch):
 def test_unknown_fields_and_empty_models_are_refused(atoma, make_embeddings):
     with pytest.raises(ValueError, match="dimension"):
         make_embeddings(atoma, dimension=3)
-    with pytest.raises(ValueError, match="model is empty"):
+    with pytest.raises(errors.InvalidInputError, match="model is empty"):
         make_embeddings(atoma, model=" ")
     with pytest.raises(errors.InvalidInputError, match="at least 1"):
         make_embeddings(atoma, chunk_size=0).embed_query("x")

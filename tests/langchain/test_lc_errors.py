@@ -149,7 +149,7 @@ def test_a_missing_key_names_the_variables():
 
 @pytest.mark.parametrize("name", ["", "  ", "\n"])
 def test_a_model_without_a_name(make_chat, atoma, name):
-    with pytest.raises(ValueError, match="model is empty"):
+    with pytest.raises(core.InvalidInputError, match="model is empty"):
         make_chat(atoma, model=name)
     with pytest.raises(core.InvalidInputError, match="model is empty"):
         make_chat(atoma).invoke("Hi", model=name or " ")

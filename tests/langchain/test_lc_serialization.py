@@ -26,13 +26,12 @@ def loaded(data, **options):
 
 @pytest.fixture
 def model(atoma, make_chat):
-    return make_chat(
-        atoma,
-        temperature=0.5,
-        stop=["END"],
-        extra_body={"top_k": 5},
-        trust=TrustPolicy.pinned(keys=[atoma.node_public_key]),
-    )
+    return make_chat(atoma, temperature=0.5, stop=["END"], extra_body={"top_k": 5})
+
+
+@pytest.fixture
+def pinned(atoma, make_chat):
+    return make_chat(atoma, trust=TrustPolicy.pinned(keys=[atoma.node_public_key]))
 
 
 def test_there_and_back(atoma, model, canary):
@@ -62,7 +61,7 @@ def test_no_key_in_what_is_written(atoma, model, canary):
     assert key not in repr(model.with_structured_output(method="json_mode"))
 
 
-def test_connections_and_policy_are_not_serialised(model):
+def test_connections_are_not_serialised(model):
     written = dumpd(model)["kwargs"]
     assert not written.keys() & {"trust", "clients", "http_client", "http_async_client"}
     assert written["atoma_api_key"] == {
@@ -70,6 +69,20 @@ def test_connections_and_policy_are_not_serialised(model):
         "type": "secret",
         "id": ["ATOMA_API_KEY"],
     }
+
+
+def test_a_model_with_a_policy_is_not_serialised_without_it(pinned, canary):
+    written = dumpd(pinned)
+    assert written["type"] == "not_implemented"
+    with pytest.raises(NotImplementedError):
+        loaded(written)
+    assert pinned.invoke(canary).response_metadata["atoma"]["assurance"] == "pinned"
+
+
+def test_a_policy_is_pickled_and_copied(pinned, atoma, monkeypatch):
+    monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
+    assert pickle.loads(pickle.dumps(pinned)).trust == pinned.trust
+    assert copy.deepcopy(pinned).trust == pinned.trust
 
 
 async def test_pickling(atoma, model, monkeypatch, canary):
@@ -84,7 +97,6 @@ async def test_pickling(atoma, model, monkeypatch, canary):
     monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
     back = pickle.loads(pickled)
     assert back.asdict() == model.asdict()
-    assert back.trust == model.trust
     assert back.invoke(canary).text == model.invoke(canary).text
 
 

@@ -390,30 +390,3 @@ async def test_an_early_stop_of_an_async_stream(scripted_chat, engine, canary):
     assert (await anext(stream)).text == "word "
     await stream.aclose()
     assert (await scripted_chat.ainvoke(canary)).text == "Yes."
-
-
-@pytest.mark.parametrize("collect", [by_stream, by_astream])
-def test_several_choices_cannot_be_streamed(scripted, engine, make_chat, collect):
-    with pytest.raises(errors.InvalidInputError, match="n must be 1"):
-        collect(make_chat(scripted, n=2), "Hi")
-    assert engine.asked == []
-
-
-@pytest.mark.parametrize("mode", ["auto", "buffered"])
-def test_each_mode_has_chunks_of_one_shape(scripted, engine, make_chat, canary, mode):
-    engine.message = {"content": "Yes.", "reasoning_content": "Hm."}
-    engine.chunks = [{"delta": {"reasoning_content": "Hm."}}, text("Yes."), END]
-    message = by_stream(make_chat(scripted, stream_mode=mode), canary)
-    assert message.text == "Yes."
-    assert message.additional_kwargs["reasoning_content"] == "Hm."
-    assert message.usage_metadata["total_tokens"] == 12
-    assert message.response_metadata["finish_reason"] == "stop"
-
-
-def test_a_node_that_repeats_nonces_is_buffered_with_a_warning(
-    make_atoma, make_chat, canary
-):
-    atoma = make_atoma(nonces="reused")
-    with pytest.warns(errors.ConfidentialityWarning):
-        message = by_stream(make_chat(atoma), canary)
-    assert message.response_metadata["atoma"]["stream"] == "buffered"
