@@ -26,7 +26,7 @@ def test_sealed_nothing_is_found(start, folder):
     assert process.returncode == 0, out + err
     assert "fourth of May" in out
     assert "Found: 0 of 5" in out
-    assert "Nothing readable left this process." in out
+    assert "None of your text could be read on the way." in out
     assert "2 times POST /v1/confidential/embeddings" in out
     assert "plaintext_body_hash" in out
 
