@@ -133,6 +133,8 @@ def _unindexed(_value: Any, call: Call) -> None:
 
 
 def _gzip(response: Response, _: Call) -> Response:
+    if not response.body:  # a stream, which is compressed by nobody
+        return response
     body, kind = gzip.compress(bytes(response.body)), response.media_type
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type=kind)
 

@@ -25,7 +25,7 @@ Stage = Literal[
     "chunks",  # the list of the engine's chunk objects of a stream, likewise
     "seal",  # None; at the node, the request opened, the reply not yet sealed
     "nonces",  # "fresh" or "reused", for one stream
-    "sealed",  # the reply envelope
+    "sealed",  # the reply envelope; of a stream, each event by itself
     "frames",  # the list of a stream's frames: bytes, or a `_fault_table.Mark`
     "response",  # the HTTP response
 ]
@@ -86,7 +86,8 @@ class Faults:
 
         Args:
             faults: in the order in which they are to hit.
-            skip: how many requests the first of them lets pass.
+            skip: how many requests (at "sealed": replies and events) the first of
+                them lets pass.
         """
         with self._guard:
             for fault in faults:

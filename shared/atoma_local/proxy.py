@@ -22,6 +22,8 @@ from .stacks import (
 from .streaming import compact_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from .serving import Serving
@@ -52,6 +54,7 @@ class Proxy:
         strict: refuse a body whose length is not that of its compact form, because
             upstream forwards the client's `Content-Length` (protocol section 5.1).
         evidence: what the attestation record holds, if there is one.
+        clock: what locks expire by.
     """
 
     serving: Serving
@@ -59,6 +62,7 @@ class Proxy:
     stacks: StackBook
     strict: bool = True
     evidence: bytes | None = None
+    clock: Callable[[], float] = time.monotonic
     exchanges: list[Exchange] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
 
@@ -86,7 +90,7 @@ class Proxy:
         if not await self.serving.engine.serves(model):
             raise refusal(503)
         grant = self.stacks.lock(
-            user, model, units=units, timeout=timeout, now=time.monotonic()
+            user, model, units=units, timeout=timeout, now=self.clock()
         )
         reply = {
             "public_key": to_base64(self.serving.node.public_key),
@@ -144,7 +148,7 @@ class Proxy:
 
     def _consume(self, small_id: int, units: int) -> Stack:
         try:
-            return self.stacks.consume(small_id, units=units, now=time.monotonic())
+            return self.stacks.consume(small_id, units=units, now=self.clock())
         except UnknownStackError as error:
             raise refusal(500) from error
         except NoLockError as error:

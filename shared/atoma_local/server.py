@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sys
+import time
 from typing import TYPE_CHECKING, Self
 
 from ._threaded import Server, ThreadedServer, listen, url_of
@@ -18,7 +19,7 @@ from .stacks import StackBook
 from .wiretap import Wiretap
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from .backend import Backend
@@ -51,6 +52,7 @@ class LocalAtoma:
         owns_stack: whether the account starts with a stack for each model.
         evidence: compressed evidence for the attestation record; 404 where absent.
         node: key material, for tests that need it fixed.
+        clock: what locks expire by, for tests that cannot wait.
         wiretap: put a `Wiretap` in front; `base_url` is then the tap's.
     """
 
@@ -69,6 +71,7 @@ class LocalAtoma:
         owns_stack: bool = True,
         evidence: bytes | None = None,
         node: Node | None = None,
+        clock: Callable[[], float] = time.monotonic,
         wiretap: bool = False,
     ) -> None:
         self._api_key = api_key or f"atoma-local-{secrets.token_hex(16)}"
@@ -84,6 +87,7 @@ class LocalAtoma:
             StackBook(size=stack_size, owned=owns_stack),
             strict=strict,
             evidence=evidence,
+            clock=clock,
         )
         self._address = (host, port)
         self._wiretap = wiretap

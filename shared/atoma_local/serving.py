@@ -67,11 +67,9 @@ class Serving:
         if not relayed or endpoint == "embeddings":
             raise NodeError(500)
         if endpoint == "completions":  # every event is dropped (section 7.7)
-            return EventStream(self._frames(call, _nothing()))
+            return self._stream(call, _nothing())
         chunks = await self._chunks(call, body)
-        return EventStream(
-            self._frames(call, self._sealed_events(call, sealed, chunks, settle))
-        )
+        return self._stream(call, self._sealed_events(call, sealed, chunks, settle))
 
     async def plain(
         self, call: Call, endpoint: str, body: Json, settle: Callable[[int], None]
@@ -85,8 +83,7 @@ class Serving:
         body = await self._parse(call, compact_json(body))
         if body.get("stream") is True and endpoint == "chat/completions":
             chunks = await self._chunks(call, body)
-            events = self._plain_events(chunks, settle)
-            return EventStream(self._frames(call, events))
+            return self._stream(call, self._plain_events(chunks, settle))
         answer = await self._answer(call, endpoint, body)
         settle(_total(answer.get("usage")))
         return self._respond(call, self._signed(answer))
@@ -171,6 +168,11 @@ class Serving:
         async for frame in frames:
             yield frame
 
+    def _stream(self, call: Call, frames: AsyncIterator[bytes]) -> Response:
+        response = EventStream(self._frames(call, frames))
+        edited: Response = self.faults.apply("response", response, call)
+        return edited
+
     def _faulty(self, call: Call, reply: Json, answer: Json) -> Json:
         try:
             edited: Json = self.faults.apply("sealed", reply, call)
@@ -188,7 +190,7 @@ class Serving:
 
     def _respond(self, call: Call, reply: Json, *, as_event: bool = False) -> Response:
         if as_event:
-            return EventStream(self._frames(call, _each([event_frame(reply)])))
+            return self._stream(call, _each([event_frame(reply)]))
         response = Response(compact_json(reply), media_type="application/json")
         edited: Response = self.faults.apply("response", response, call)
         return edited

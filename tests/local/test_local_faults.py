@@ -1,10 +1,12 @@
 """Every row of the fault table does something, once or always, where it says."""
 
 import base64
+import contextlib
 import json
 
 import httpx
 import pytest
+from cryptography.exceptions import InvalidTag
 
 from atoma_local import Fault, Faults
 from atoma_local._fault_table import FAULTS
@@ -210,6 +212,27 @@ def test_queued_faults_hit_in_order_and_may_wait(wire):
     seen = [observe_lock(wire)[0] for _ in range(4)]
 
     assert seen == [200, 503, 402, 200]
+
+
+def test_a_reply_fault_hits_one_event_of_a_stream(wire):
+    wire.atoma.faults.once("tag-tampered", skip=1)
+    sealed, events = wire.stream(CHAT)
+
+    opened = []
+    for number, event in enumerate(events):
+        with contextlib.suppress(InvalidTag):
+            sealed.open(event)
+            opened.append(number)
+    assert opened == [0, *range(2, len(events))]
+
+
+@pytest.mark.parametrize("name", ["post-silent", "post-cut", "reply-html"])
+def test_a_response_fault_hits_streams_too(wire, name):
+    before = observe_stream(wire)
+    wire.http.timeout = httpx.Timeout(0.3)
+    wire.atoma.faults.once(name)
+
+    assert observe_stream(wire) != before
 
 
 def test_retry_after_is_sent(wire):

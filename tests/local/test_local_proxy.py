@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 
 import pytest
 
@@ -161,12 +160,11 @@ def test_a_lock_serves_one_request(wire):
     assert error(wire.send(sealed)) == (425, "UNAVAILABLE_STACK")
 
 
-def test_a_lock_may_expire(wire, monkeypatch):
-    sealed = wire.ask(chat())[0]
-    lock = wire.lock(timeout=30)
-    sealed.envelope["stack_small_id"] = lock["stack_small_id"]
-    later = time.monotonic() + 31
-    monkeypatch.setattr("atoma_local.proxy.time.monotonic", lambda: later)
+def test_a_lock_may_expire(make_atoma, connect):
+    now = [1000.0]
+    wire = connect(make_atoma(clock=lambda: now[0]))
+    sealed = wire.seal(chat())  # locked for the default five seconds
+    now[0] += 5
 
     assert error(wire.send(sealed)) == (425, "UNAVAILABLE_STACK")
 
