@@ -75,7 +75,9 @@ def _network() -> Iterator[tuple[str, str]]:
 def _conclude(found: int, searched: int, *, confidential: bool) -> None:
     if confidential:
         passed = found == 0
-        verdict = "None of your text could be read on the way." if passed else "It leaked."
+        verdict = (
+            "None of your text could be read on the way." if passed else "It leaked."
+        )
     else:
         passed = found == searched
         verdict = (

@@ -195,7 +195,8 @@ def test_embeddings_come_in_order_and_in_batches(atoma, connect, no_plaintext):
     shell = connect(atoma)
     reply = shell.embed(texts, batch_size=4, max_concurrency=3, on_batch=done.append)
     assert sorted(done) == [1, 4, 4, 4, 4, 4, 4]
-    assert len(posts(atoma, "/v1/confidential/embeddings")) == 7
+    # Not posts: a smaller batch may take a larger one's lock, which then asks again.
+    assert len(atoma.opened) == 7
     assert reply.vectors == [shell.embed(text).vectors[0] for text in texts]
     assert reply.usage["total_tokens"] > 0
     assert reply.model == EMBEDDING
