@@ -5,27 +5,38 @@ from __future__ import annotations
 import binascii
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
-__all__ = ["check_texts", "plan", "vectors_of"]
+__all__ = ["measure", "plan", "vectors_of"]
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Refuse what no engine embeds, before anything is sent.
+def measure(texts: Sequence[str]) -> list[int]:
+    """Return the UTF-8 lengths of texts that an engine can embed.
 
     Raises:
-        InvalidInputError: Some texts are empty or not strings; only their indices are
-            named.
+        InvalidInputError: Some texts are empty, not strings, or hold half a surrogate
+            pair; only their indices are named.
     """
-    foreign = [i for i, text in enumerate(texts) if not isinstance(text, str)]
-    if foreign:
-        raise InvalidInputError(f"These texts are not strings: {_some(foreign)}.")
-    empty = [i for i, text in enumerate(texts) if not text.strip()]
-    if empty:
-        raise InvalidInputError(f"These texts are empty: {_some(empty)}.")
+    _refuse(texts, "not strings", lambda text: not isinstance(text, str))
+    _refuse(texts, "empty", lambda text: not text.strip())
+    lengths = [_length(text) for text in texts]
+    _refuse(lengths, "not valid Unicode", lambda length: length < 0)
+    return lengths
+
+
+def _refuse(items: Sequence[Any], what: str, is_bad: Callable[[Any], bool]) -> None:
+    if bad := [index for index, item in enumerate(items) if is_bad(item)]:
+        raise InvalidInputError(f"These texts are {what}: {_some(bad)}.")
+
+
+def _length(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return -1
 
 
 def _some(indices: list[int]) -> str:
@@ -33,7 +44,7 @@ def _some(indices: list[int]) -> str:
     return f"{shown} and {len(indices) - 10} more" if len(indices) > 10 else shown  # noqa: PLR2004
 
 
-def plan(texts: Sequence[str], *, batch_size: int, batch_bytes: int) -> list[range]:
+def plan(lengths: Sequence[int], *, batch_size: int, batch_bytes: int) -> list[range]:
     """Return consecutive index ranges that keep both limits.
 
     A single text above `batch_bytes` gets a batch of its own.
@@ -42,16 +53,14 @@ def plan(texts: Sequence[str], *, batch_size: int, batch_bytes: int) -> list[ran
         raise InvalidInputError("batch_size and batch_bytes are at least 1.")
     batches: list[range] = []
     start, size = 0, 0
-    for index, text in enumerate(texts):
-        # Half a surrogate pair is refused later, with the request.
-        length = len(text.encode(errors="replace"))
+    for index, length in enumerate(lengths):
         full = index - start == batch_size or size + length > batch_bytes
         if full and index > start:
             batches.append(range(start, index))
             start, size = index, 0
         size += length
-    if texts:
-        batches.append(range(start, len(texts)))
+    if lengths:
+        batches.append(range(start, len(lengths)))
     return batches
 
 

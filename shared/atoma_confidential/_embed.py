@@ -17,10 +17,11 @@ from .errors import (
     Exposure,
     PayloadTooLargeError,
     RequestTooLargeError,
+    greater,
 )
 from .verdict import Verdict
 
-__all__ = ["EmbeddingOptions", "Part", "embed_batch"]
+__all__ = ["EmbeddingOptions", "Part", "Tally", "embed_batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,39 @@ class EmbeddingOptions:
     """What all batches of a call share."""
 
     model: str
+    confidential: bool = True
     dimensions: int | None = None
     encoding_format: Literal["base64", "float"] = "base64"
     user: str | None = None
     extra_body: Mapping[str, Any] | None = None
     blind_replies: bool = False
+
+    @property
+    def exposure(self) -> Exposure:
+        """What leaves with a request."""
+        return Exposure.SEALED if self.confidential else Exposure.PLAIN
+
+    def request(self, texts: list[str]) -> Request:
+        """Return the request for some texts."""
+        return embedding_request(
+            texts,
+            model=self.model,
+            dimensions=self.dimensions,
+            encoding_format=self.encoding_format,
+            user=self.user,
+            extra_body=self.extra_body,
+            single=not self.confidential,
+        )
+
+    def decoys(self) -> list[str]:
+        """Return one random text whose vector makes the answer's digest unguessable.
+
+        The wire shows an unkeyed digest of an answer that is the same for the same
+        texts (protocol 11.1). A plain answer has nothing to hide any more.
+        """
+        if self.blind_replies and self.confidential:
+            return [os.urandom(16).hex()]
+        return []
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,75 +74,68 @@ class Part:
     verdict: Verdict
 
 
+class Tally:
+    """What has left the process with the batches of one call."""
+
+    def __init__(self) -> None:
+        self.left = Exposure.NOTHING
+
+    def note(self, exposure: Exposure) -> Exposure:
+        """Return the most that has left, this included."""
+        self.left = greater(self.left, exposure)
+        return self.left
+
+
 def embed_batch(
-    session: Session, texts: Sequence[str], batch: range, options: EmbeddingOptions
+    session: Session,
+    texts: Sequence[str],
+    batch: range,
+    options: EmbeddingOptions,
+    tally: Tally,
 ) -> Flow[list[Part]]:
     """Embed the texts of one batch.
 
     Raises:
-        ConfidentialError: With the indices that failed.
+        ConfidentialError: With the indices that failed, and with what had left the
+            process in the whole call.
     """
     try:
-        return [(yield from _embed(session, [texts[i] for i in batch], options))]
-    except (PayloadTooLargeError, ContextLengthError, RequestTooLargeError) as error:
-        if len(batch) == 1:
-            error.indices = batch
-            raise
+        part = yield from _embed(session, [texts[i] for i in batch], options)
     except ConfidentialError as error:
+        error.exposure = tally.note(error.exposure)
         error.indices = batch
-        raise
+        if not isinstance(error, _TOO_LARGE) or len(batch) == 1:
+            raise
+    else:
+        tally.note(options.exposure)
+        return [part]
     middle = batch.start + len(batch) // 2
-    first = yield from embed_batch(session, texts, range(batch.start, middle), options)
-    second = yield from embed_batch(session, texts, range(middle, batch.stop), options)
-    return first + second
+    first, second = range(batch.start, middle), range(middle, batch.stop)
+    parts = yield from embed_batch(session, texts, first, options, tally)
+    return parts + (yield from embed_batch(session, texts, second, options, tally))
+
+
+_TOO_LARGE = (PayloadTooLargeError, ContextLengthError, RequestTooLargeError)
 
 
 def _embed(session: Session, texts: list[str], options: EmbeddingOptions) -> Flow[Part]:
-    decoys = _decoys(session, options)
-    request = _request(session, texts + decoys, options)
-    answer = yield from exchange(session, request)
+    decoys = options.decoys()
+    answer = yield from exchange(session, options.request(texts + decoys))
     vectors = vectors_of(
         answer.body,
         count=len(texts) + len(decoys),
         dimensions=options.dimensions,
-        exposure=Exposure.SEALED if session.confidential else Exposure.PLAIN,
+        exposure=options.exposure,
     )
-    return _part(answer, vectors[: len(texts)], options)
+    return _part(answer, vectors[: len(texts)])
 
 
-def _request(session: Session, texts: list[str], options: EmbeddingOptions) -> Request:
-    return embedding_request(
-        texts,
-        model=options.model,
-        dimensions=options.dimensions,
-        encoding_format=options.encoding_format,
-        user=options.user,
-        extra_body=options.extra_body,
-        single=not session.confidential,
-    )
-
-
-def _decoys(session: Session, options: EmbeddingOptions) -> list[str]:
-    """Return one random text whose vector makes the answer's digest unguessable.
-
-    The wire shows an unkeyed digest of an answer that is the same for the same texts
-    (protocol 11.1). A plain answer has nothing to hide any more.
-    """
-    return (
-        [os.urandom(16).hex()] if options.blind_replies and session.confidential else []
-    )
-
-
-def _part(
-    answer: Answer, vectors: list[list[float]], options: EmbeddingOptions
-) -> Part:
+def _part(answer: Answer, vectors: list[list[float]]) -> Part:
     usage = answer.body.get("usage")
-    model = answer.body.get("model")
+    counts = usage.items() if isinstance(usage, dict) else ()
     return Part(
         vectors,
-        usage={k: v for k, v in usage.items() if type(v) is int}
-        if isinstance(usage, dict)
-        else {},
-        model=model if isinstance(model, str) else options.model,
+        usage={name: count for name, count in counts if type(count) is int},
+        model=answer.body["model"],
         verdict=answer.verdict,
     )

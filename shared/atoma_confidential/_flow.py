@@ -16,14 +16,14 @@ from ._reply import StreamOpener, check_answer, open_answer
 from ._request import Request, chat_request
 from ._session import Flow, Reply, Send, Session, Sleep
 from ._wire import Lease
-from .blinding import BLINDING_BYTES, blind, padded_length
+from .blinding import blind
 from .envelope import Opener, seal
 from .errors import (
     ConfidentialError,
     Exposure,
     OpenError,
     RemoteProtocolError,
-    RequestTooLargeError,
+    greater,
 )
 from .retry import Budget
 from .verdict import Verdict
@@ -35,9 +35,6 @@ __all__ = [
     "exchange_stream",
     "list_models",
 ]
-
-MAX_BODY_BYTES = 1_500_000
-"""Base64 of this stays below the 2 MiB that the proxy takes (protocol 9)."""
 
 LOCK_SECONDS = 60
 """How long a node stays reserved; the default of 5 is too short to seal and send."""
@@ -128,7 +125,7 @@ def _repeated(
             return (yield from attempt())
         except ConfidentialError as error:
             # An earlier attempt may have let out more than the one that failed.
-            error.exposure = _greater(error.exposure, left())
+            error.exposure = greater(error.exposure, left())
             delay = budget.delay(error)
             if delay is None:
                 raise
@@ -148,11 +145,10 @@ def _ok(send: Send, lease: Lease | None = None) -> Flow[Reply]:
             exposure=send.exposure,
             purchased=lease is not None and lease.purchase is not None,
         )
+    # None was asked for. Ciphertext does not shrink, but a few bytes could swell.
+    if reply.headers.get("content-encoding", "identity") != "identity":
+        raise RemoteProtocolError("The answer is compressed.", send.exposure)
     return reply
-
-
-def _greater(one: Exposure, other: Exposure) -> Exposure:
-    return max(one, other, key=list(Exposure).index)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -174,13 +170,13 @@ class _Exchange:
         self.left = Exposure.NOTHING
 
     def sealed(self) -> Flow[Answer]:
-        self._body(stream=False)  # refuse before anything is sent
+        self._request.encode(stream=False)  # refuses before anything is sent
         lease = yield from self._lock()
         return (yield from self._whole(lease, stream="none"))
 
     def sealed_stream(self) -> Flow[Answer | LiveAnswer]:
         session = self._session
-        self._body(stream=True)
+        self._request.encode(stream=True)
         lease = yield from self._lock()
         if session.stream_mode == "live":
             return (yield from self._live(lease, refuse_reuse=False))
@@ -202,16 +198,16 @@ class _Exchange:
             return (yield from self._plain_whole(stream="buffered"))
         reply = yield from self._send_plain(stream=True)
         _check_event_stream(reply, Exposure.PLAIN)
-        return LiveAnswer(reply.source, StreamOpener(None), _plain_verdict("live"))
+        return LiveAnswer(reply.source, StreamOpener(None), Verdict.plain("live"))
 
     def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
         """Make a request, and remember what has left the process with it."""
         try:
             reply = yield from _ok(send, lease)
         except ConfidentialError as error:
-            self.left = _greater(self.left, error.exposure)
+            self.left = greater(self.left, error.exposure)
             raise
-        self.left = _greater(self.left, send.exposure)
+        self.left = greater(self.left, send.exposure)
         return reply
 
     def _lock(self) -> Flow[Lease]:
@@ -223,7 +219,7 @@ class _Exchange:
             session.headers(),
             _wire.lock_body(request.model, units=request.units, seconds=LOCK_SECONDS),
             before=self.left,
-            exposure=_greater(self.left, Exposure.LOCK),
+            exposure=greater(self.left, Exposure.LOCK),
             wait="lock",
             once_per=None if request.model in session.locked else request.model,
         )
@@ -238,7 +234,7 @@ class _Exchange:
         recovered = self._recover(lease)
         if recovered is not None:
             return Answer(recovered, verdict)
-        opener, send = self._seal(lease, self._body(stream=False))
+        opener, send = self._seal(lease, self._request.encode(stream=False))
         reply = yield from self._make(send, lease)
         try:
             body = open_answer(reply.body, opener, self._request.endpoint)
@@ -263,7 +259,7 @@ class _Exchange:
             return None
 
     def _live(self, lease: Lease, *, refuse_reuse: bool) -> Flow[LiveAnswer]:
-        opener, send = self._seal(lease, self._body(stream=True), stream=True)
+        opener, send = self._seal(lease, self._request.encode(stream=True), stream=True)
         reply = yield from self._make(replace(send, live=True), lease)
         _check_event_stream(reply, Exposure.SEALED)
 
@@ -299,14 +295,16 @@ class _Exchange:
             stream=True,
         )
         opener, send = self._seal(lease, canary.encode(stream=True), stream=True)
+        stream = StreamOpener(opener, refuse_nonce_reuse=False)
         session.probing.add(key)
         try:
             reply = yield from _ok(replace(send, wait="probe"))
-            stream = StreamOpener(opener, refuse_nonce_reuse=False)
             for _ in stream.feed(reply.body):
                 pass
+            stream.finish()
         except ConfidentialError:
-            return
+            if not stream.nonce_reused:
+                return
         finally:
             session.probing.discard(key)
         if stream.nonce_reused:
@@ -345,58 +343,31 @@ class _Exchange:
     def _plain_whole(self, *, stream: str) -> Flow[Answer]:
         reply = yield from self._send_plain(stream=False)
         body = check_answer(reply.body, self._request.endpoint, Exposure.PLAIN)
-        return Answer(body, _plain_verdict(stream))
+        return Answer(body, Verdict.plain(stream))
 
     def _send_plain(self, *, stream: bool) -> Flow[Reply]:
         send = Send(
             "POST",
             self._request.endpoint.path(confidential=False),
             self._session.headers(_accept(stream=stream)),
-            self._body(stream=stream),
+            self._request.encode(stream=stream),
             before=self.left,
             exposure=Exposure.PLAIN,
             live=stream,
         )
         return (yield from self._make(send))
 
-    def _body(self, *, stream: bool) -> bytes:
-        body = self._request.encode(stream=stream)
-        size = padded_length(len(body) + BLINDING_BYTES)
-        if size > MAX_BODY_BYTES:
-            raise RequestTooLargeError(
-                f"The request has {size} bytes when padded; the network carries "
-                f"{MAX_BODY_BYTES}."
-            )
-        return body
-
     def _verdict(self, lease: Lease, stream: str) -> Verdict:
-        return Verdict(
-            sealed=True,
+        return Verdict.of_sealed(
             assurance=self._session.trust.name,
             node=lease.node,
             key=lease.recipient.fingerprint,
             stream=stream,
-            hash="verified",
-            signature="skipped",
-            blinded=True,
         )
 
 
 def _accept(*, stream: bool) -> str:
     return "text/event-stream" if stream else "application/json"
-
-
-def _plain_verdict(stream: str) -> Verdict:
-    return Verdict(
-        sealed=False,
-        assurance="none",
-        node=-1,
-        key="",
-        stream=stream,
-        hash="unchecked",
-        signature="skipped",
-        blinded=False,
-    )
 
 
 def _check_event_stream(reply: Reply, exposure: Exposure) -> None:

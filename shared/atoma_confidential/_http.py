@@ -6,23 +6,48 @@ import functools
 import ssl
 import time
 from dataclasses import dataclass
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from . import errors
 from ._session import Reply, Send
-from .errors import ConfidentialError, Exposure, InvalidInputError
+from .errors import ConfidentialError, InvalidInputError
 
-__all__ = ["Idle", "Limits", "Whole", "as_failure", "live_reply", "tls_context"]
+__all__ = [
+    "Idle",
+    "Limits",
+    "Whole",
+    "as_failure",
+    "live_reply",
+    "proxy_of",
+    "tls_context",
+]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """2,048 vectors of 4,096 numbers, in base64 twice over."""
+
+MAX_NOTE_BYTES = 1024 * 1024
+"""What is no answer of an engine is small: locks, errors, canaries."""
 
 
 @functools.cache
 def tls_context() -> ssl.SSLContext:
     """Return the context of all our clients: to read the authorities takes 20 ms."""
     return httpx.create_ssl_context()
+
+
+def proxy_of(base_url: str) -> str | None:
+    """Return the environment's proxy for a base URL; none for http.
+
+    That is on this machine: a proxy elsewhere would read the API key, and could
+    replace the node's key.
+    """
+    url = httpx.URL(base_url)
+    if url.scheme != "https" or proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get("https") or proxies.get("all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +76,8 @@ class Limits:
 
         An answer, and silence in a stream, may take `timeout` even where that is more.
         """
-        for name, value in (
-            ("timeout", timeout),
-            ("stream_idle_timeout", idle),
-        ):
-            if value is not None and not 0 < value < float("inf"):
+        for name, value in (("timeout", timeout), ("stream_idle_timeout", idle)):
+            if value is not None and not _is_positive(value):
                 raise InvalidInputError(f"{name} is a positive number of seconds.")
         usual = cls()
         if timeout is None:
@@ -74,13 +96,16 @@ class Limits:
         limits = {"lock": self.lock, "probe": self.probe, "answer": self.answer}
         return limits[send.wait]
 
+    def head(self, send: Send) -> float:
+        """Return the seconds until the head of a reply must be there."""
+        return self.silence if send.live else self.whole(send)
+
     def request(self, send: Send, base_url: str) -> httpx.Request:
         """Return the request with its time limits.
 
         Built without a client, whose default headers and cookies stay out of it.
         """
-        read = self.silence if send.live else self.whole(send)
-        timeout = httpx.Timeout(read, connect=self.connect)
+        timeout = httpx.Timeout(self.head(send), connect=self.connect)
         return httpx.Request(
             send.method,
             f"{base_url}{send.path}",
@@ -93,8 +118,12 @@ class Limits:
 class Whole:
     """Collects a reply's body within the limits of size and time."""
 
-    def __init__(self, send: Send, seconds: float) -> None:
+    def __init__(self, send: Send, seconds: float, response: httpx.Response) -> None:
         self._send = send
+        self._status = response.status_code
+        self._headers = _take_headers(response)
+        answers = send.wait == "answer" and self._status == httpx.codes.OK
+        self._limit = MAX_REPLY_BYTES if answers else MAX_NOTE_BYTES
         self._deadline = time.monotonic() + seconds
         self._body = bytearray()
 
@@ -106,31 +135,43 @@ class Whole:
             ReplyTimeoutError: The time is up, though bytes still drip in.
         """
         self._body += data
-        if len(self._body) > MAX_REPLY_BYTES:
+        if len(self._body) > self._limit:
             raise errors.RemoteProtocolError(
-                f"The answer exceeds {MAX_REPLY_BYTES} bytes.", self._send.exposure
+                f"The answer exceeds {self._limit} bytes.", self._send.exposure
             )
         if time.monotonic() > self._deadline:
             raise errors.ReplyTimeoutError(
                 "The answer was not whole in time.", self._send.exposure
             )
 
-    def reply(self, response: httpx.Response) -> Reply:
+    def reply(self) -> Reply:
         """Return the whole reply."""
-        return Reply(response.status_code, _headers(response), bytes(self._body))
+        return Reply(self._status, self._headers, bytes(self._body))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < float("inf")
 
 
 def live_reply(response: httpx.Response) -> Reply:
     """Return the head of a reply whose body is still to be read."""
-    return Reply(response.status_code, _headers(response), b"", source=response)
+    headers = _take_headers(response)
+    return Reply(response.status_code, headers, b"", source=response)
 
 
-def _headers(response: httpx.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def _take_headers(response: httpx.Response) -> dict[str, str]:
+    """Return the header fields, and keep httpx from acting on an encoding.
+
+    It would decode whatever comes, and a few bytes may swell to gigabytes. The flow
+    refuses encodings.
+    """
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    response.headers.pop("content-encoding", None)
+    return headers
 
 
 def as_failure(
-    error: httpx.HTTPError, send: Send, *, head_came: bool = False
+    error: httpx.HTTPError | TimeoutError, send: Send, *, head_came: bool = False
 ) -> ConfidentialError:
     """Return our error for one of httpx's; only its class name is kept.
 
@@ -151,38 +192,31 @@ def as_failure(
             return errors.ConnectionFailedError(
                 f"No connection could be made ({kind}).", send.before
             )
-        case httpx.TimeoutException():
+        case httpx.TimeoutException() | TimeoutError():
             return errors.ReplyTimeoutError(
                 f"Nothing came in time ({kind}).", send.exposure
-            )
-        case httpx.DecodingError():
-            return errors.RemoteProtocolError(
-                "The answer's content encoding is broken.", send.exposure
             )
     lost = errors.AnswerCutError if head_came else errors.ConnectionLostError
     return lost(f"The connection broke ({kind}).", send.exposure)
 
 
 class Idle:
-    """Time without an event in a stream, in which keep-alives may still arrive."""
+    """Time without an event in a stream, in which keep-alives may still arrive.
 
-    def __init__(self, seconds: float, exposure: Exposure) -> None:
+    Attributes:
+        silent: Set when not even those do.
+    """
+
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._exposure = exposure
+        self.silent = False
         self.restart()
 
     def restart(self) -> None:
         """Count anew: an event came, or the caller took its time over one."""
         self._since = time.monotonic()
 
-    def check(self) -> None:
-        """Raise StreamStalledError if the time is up."""
-        if time.monotonic() - self._since > self._seconds:
-            raise self.stalled()
-
-    def stalled(self) -> errors.StreamStalledError:
-        """Return the error for a stream in which nothing more came."""
-        seconds = time.monotonic() - self._since
-        return errors.StreamStalledError(
-            f"No event in {seconds:.0f} seconds.", self._exposure
-        )
+    @property
+    def too_long(self) -> bool:
+        """Whether the stream has stalled."""
+        return self.silent or time.monotonic() - self._since > self._seconds

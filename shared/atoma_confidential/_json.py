@@ -36,6 +36,19 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise RemoteProtocolError(f"{what} is not a JSON object.", exposure)
+    if b"\\ud" in data or b"\\uD" in data:
+        value = {_sound(name): _sound(item) for name, item in value.items()}
+    return value
+
+
+def _sound(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which could not be sent back or printed."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_sound(item) for item in value]
+    if isinstance(value, dict):
+        return {_sound(name): _sound(item) for name, item in value.items()}
     return value
 
 

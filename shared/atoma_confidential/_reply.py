@@ -19,6 +19,7 @@ from .errors import (
     Exposure,
     NonceReuseError,
     RemoteProtocolError,
+    StreamStalledError,
     StreamTruncatedError,
 )
 
@@ -123,16 +124,22 @@ class StreamOpener:
                 yield self._open(event)
         self._state = _State.READING
 
-    def finish(self) -> None:
+    def finish(self, *, stalled: bool = False) -> None:
         """Declare that no more bytes will come.
+
+        Args:
+            stalled: Whether that is because nothing came for too long.
 
         Raises:
             StreamTruncatedError: The authenticated end has not been seen.
+            StreamStalledError: Nor has it, and nothing ended the stream.
         """
         if self._state is _State.READING and self._ends.reached:
             self._state = _State.CLOSED
             return
         self._state = _State.FAILED
+        if stalled:
+            raise StreamStalledError("No event came for too long.", self.exposure)
         raise StreamTruncatedError("The stream ended early.", self.exposure)
 
     def _open(self, event: bytes) -> dict[str, Any]:
@@ -235,13 +242,13 @@ def as_chunks(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, choice in enumerate(answer["choices"]):
         rest = {k: v for k, v in choice.items() if k != "message"}
         delta = _as_delta(choice["message"])
-        yield head | {"choices": [{"index": index, **rest, "delta": delta}]}
+        yield head | {"choices": [{**rest, "index": index, "delta": delta}]}
     yield head | {"choices": [], "usage": answer.get("usage")}
 
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
     calls = message.get("tool_calls") or []
-    numbered = [{"index": i, **call} for i, call in enumerate(calls)]
+    numbered = [{**call, "index": i} for i, call in enumerate(calls)]
     return message | ({"tool_calls": numbered} if numbered else {})
 
 

@@ -5,17 +5,21 @@ OpenAI's names, which the engines share; Atoma's own are in `_wire`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from ._json import dump
 from ._units import DEFAULT_COMPLETION_TOKENS, compute_units
 from ._wire import Endpoint
-from .errors import InvalidInputError
+from .blinding import BLINDING_BYTES, padded_length
+from .errors import InvalidInputError, RequestTooLargeError
 
 __all__ = ["ChatParameters", "Request", "chat_request", "embedding_request"]
 
+
+MAX_BODY_BYTES = 1_500_000
+"""Base64 of this stays below the 2 MiB that the proxy takes (protocol 9)."""
 
 _NOT_EXTRA = frozenset({"messages", "model", "stream", "input", "encoding_format"})
 """What was checked or declared elsewhere, and must not change behind that."""
@@ -61,7 +65,22 @@ class Request:
     units: int
 
     def encode(self, *, stream: bool) -> bytes:
-        """Return the body's JSON for a streamed or for a whole answer."""
+        """Return the body's JSON for a streamed or for a whole answer.
+
+        Raises:
+            RequestTooLargeError: The network would not carry it sealed.
+            InvalidInputError: It is not JSON.
+        """
+        body = self._encoded(stream=stream)
+        size = padded_length(len(body) + BLINDING_BYTES)
+        if size > MAX_BODY_BYTES:
+            raise RequestTooLargeError(
+                f"The request has {size} bytes when padded; the network carries "
+                f"{MAX_BODY_BYTES}."
+            )
+        return body
+
+    def _encoded(self, *, stream: bool) -> bytes:
         if self.endpoint is Endpoint.EMBEDDINGS:
             return dump(self.body)
         if not stream:
@@ -87,7 +106,7 @@ def chat_request(
         TypeError: A parameter is not a documented one.
     """
     _check_model(model)
-    _check_messages(messages)
+    messages = _checked_messages(messages)
     if unknown := sorted(parameters.keys() - ChatParameters.__annotations__.keys()):
         raise TypeError(
             f"Not parameters of a chat completion: {', '.join(unknown)}. Engine "
@@ -95,7 +114,7 @@ def chat_request(
         )
     _check_extra(extra_body)
     given = {name: value for name, value in parameters.items() if value is not None}
-    body = {"model": model, "messages": list(messages), **given, **(extra_body or {})}
+    body = {"model": model, "messages": messages, **given, **(extra_body or {})}
     if not body.keys() & {"max_tokens", "max_completion_tokens"}:
         # What the proxy does for plain requests (protocol 2.1); nobody does it here.
         body["max_completion_tokens"] = DEFAULT_COMPLETION_TOKENS
@@ -156,12 +175,18 @@ def _check_extra(extra_body: Mapping[str, Any] | None) -> None:
         raise InvalidInputError(f"extra_body cannot hold {', '.join(taken)}.")
 
 
-def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    if isinstance(messages, str | bytes | Mapping) or not messages:
-        raise InvalidInputError("messages is a non-empty list of messages.")
-    for index, message in enumerate(messages):
+def _checked_messages(messages: Any) -> list[Mapping[str, Any]]:
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(
+        messages, Iterable
+    ):
+        raise InvalidInputError("messages is a list of messages.")
+    listed = list(messages)  # it may be a generator, which can be read once
+    if not listed:
+        raise InvalidInputError("messages is empty.")
+    for index, message in enumerate(listed):
         if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
             raise InvalidInputError(f"messages[{index}] has no role.")
+    return listed
 
 
 def _check_tools(tools: Any) -> None:

@@ -201,6 +201,7 @@ def status_error(
     """
     code, message = _error_fields(body)
     kind = _status_class(status, code, message, purchased=purchased)
+    code = code if code in _CODES else ""
     named = f" ({code})" if code else ""
     return kind(
         f"The server answered {status}{named}.",
@@ -226,6 +227,23 @@ _CLASSES: dict[int, type[StatusError]] = {
     429: errors.RateLimitError,
     503: errors.NodeUnavailableError,
 }
+
+_CODES = frozenset(
+    {
+        "AUTH_ERROR",
+        "BALANCE_ERROR",
+        "FIAT_PAYMENTS_ONLY",
+        "INTERNAL_ERROR",
+        "LOCKED",
+        "NOT_FOUND",
+        "NOT_IMPLEMENTED",
+        "REQUEST_ERROR",
+        "SERVICE_UNAVAILABLE",
+        "TOO_MANY_REQUESTS",
+        "UNAVAILABLE_STACK",
+    }
+)
+"""The proxy's own (protocol 8.2); any other is free text, which no error repeats."""
 
 _CONCURRENT_PURCHASE = re.compile(
     r"Unsupported endpoint: /v1/nodes/lock|a stack is being bought"
@@ -269,7 +287,7 @@ def _error_fields(body: bytes) -> tuple[str, str]:
         return "", ""
     match fields:
         case {"error": {"code": str(code), "message": str(message)}}:
-            return (code if re.fullmatch(r"\w{1,40}", code) else ""), message
+            return code, message
         case {"error": {"message": str(message)}}:
             return "", message
     return "", ""

@@ -17,7 +17,7 @@ import httpx
 
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
-from ._http import Idle, Whole, as_failure, live_reply, tls_context
+from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
@@ -132,7 +132,11 @@ class AsyncClient:
         async def embed(batch: range) -> list[Part]:
             async with limit:
                 flow = embed_batch(
-                    self._connection.session, plan.texts, batch, plan.options
+                    self._connection.session,
+                    plan.texts,
+                    batch,
+                    plan.options,
+                    plan.tally,
                 )
                 parts = await self._drive(flow)
             plan.on_batch(len(batch))
@@ -173,29 +177,38 @@ class AsyncClient:
             flow.close()
 
     async def _send(self, send: Send) -> Reply:
-        connection = self._connection
-        request = connection.limits.request(send, connection.base_url)
         loop = await self._loop()
         async with self._turn(send, loop):
-            try:
-                response = await loop.http.send(
-                    request, stream=True, auth=None, follow_redirects=False
-                )
-            except httpx.HTTPError as error:
-                raise as_failure(error, send) from None
+            response = await self._open(send, loop)
             if send.live and response.status_code == httpx.codes.OK:
                 return live_reply(response)
             async with aclosing(response):
                 return await self._read(response, send)
 
-    async def _read(self, response: httpx.Response, send: Send) -> Reply:
-        whole = Whole(send, self._connection.limits.whole(send))
+    async def _open(self, send: Send, loop: _Loop) -> httpx.Response:
+        connection = self._connection
+        request = connection.limits.request(send, connection.base_url)
         try:
-            async for data in response.aiter_bytes():
-                whole.add(data)
-        except httpx.HTTPError as error:
-            raise as_failure(error, send, head_came=True) from None
-        return whole.reply(response)
+            # httpx restarts its read timeout at each byte.
+            async with asyncio.timeout(connection.limits.head(send)):
+                return await loop.http.send(
+                    request, stream=True, auth=None, follow_redirects=False
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
+            failure = as_failure(error, send)
+        raise failure  # outside, for httpx's error holds the request
+
+    async def _read(self, response: httpx.Response, send: Send) -> Reply:
+        seconds = self._connection.limits.whole(send)
+        whole = Whole(send, seconds, response)
+        try:
+            async with asyncio.timeout(seconds):
+                async for data in response.aiter_bytes():
+                    whole.add(data)
+            return whole.reply()
+        except (httpx.HTTPError, TimeoutError) as error:
+            failure = as_failure(error, send, head_came=True)
+        raise failure
 
     @asynccontextmanager
     async def _turn(self, send: Send, loop: _Loop) -> AsyncIterator[None]:
@@ -203,17 +216,25 @@ class AsyncClient:
         if send.once_per is None:
             yield
             return
-        async with loop.turns.setdefault(send.once_per, asyncio.Lock()):
+        turn = loop.turns.setdefault(send.once_per, asyncio.Lock())
+        try:
+            await asyncio.wait_for(turn.acquire(), self._connection.limits.lock)
+        except TimeoutError:
+            yield  # whoever has the turn is stuck; that is no reason to be
+            return
+        try:
             if send.once_per not in self._connection.session.locked:
                 yield
                 return
+        finally:
+            turn.release()
         yield
 
     async def _loop(self) -> _Loop:
         running = asyncio.get_running_loop()
         state = self._loops.get(running)
         if state is None:
-            state = self._loops[running] = _Loop(self._given)
+            state = self._loops[running] = _Loop(self._given, self._connection.base_url)
             # Starting the generator is what ties it to the loop.
             await anext(state.lifetime)
         return state
@@ -234,19 +255,20 @@ class AsyncClient:
 
     async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
         response: httpx.Response = live.source
-        idle = Idle(self._connection.limits.idle, live.opener.exposure)
+        idle = Idle(self._connection.limits.idle)
         async with aclosing(response):
             try:
                 async for data in response.aiter_bytes():
                     for chunk in live.opener.feed(data):
                         yield chunk
                         idle.restart()
-                    idle.check()
+                    if idle.too_long:
+                        break
             except httpx.TimeoutException:
-                raise idle.stalled() from None
+                idle.silent = True
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
-        live.opener.finish()
+        live.opener.finish(stalled=idle.too_long)
 
 
 class AsyncChatStream:
@@ -287,8 +309,12 @@ class AsyncChatStream:
 class _Loop:
     """What belongs to one event loop."""
 
-    def __init__(self, given: httpx.AsyncClient | None) -> None:
-        self.http = given or httpx.AsyncClient(verify=tls_context())
+    def __init__(self, given: httpx.AsyncClient | None, base_url: str) -> None:
+        self.http = given or httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(
+                verify=tls_context(), proxy=proxy_of(base_url)
+            )
+        )
         self.turns: dict[str, asyncio.Lock] = {}
         self.lifetime = self._live(None if given else self.http)
 

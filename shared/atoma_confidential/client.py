@@ -10,7 +10,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from functools import partial
 from types import TracebackType
@@ -18,14 +17,16 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from ._deadline import DeadlineTransport, deadline
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
-from ._http import Idle, Whole, as_failure, live_reply, tls_context
+from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
 from ._session import Flow, Reply, Send, Sleep
 from ._settings import ClientSettings, connection_of
+from ._threads import side_by_side
 from ._wire import Model
 from .errors import ConfidentialError
 from .replies import ChatReply, EmbeddingReply
@@ -62,7 +63,7 @@ class Client:
         self._connection = connection_of(**settings)
         self._given = http_client
         self._own: dict[int, httpx.Client] = {}
-        self._turns: dict[str, threading.Lock] = {}
+        self._turns: dict[tuple[int, str], threading.Lock] = {}
         self._finalizer = weakref.finalize(self, _close_own, self._own)
 
     def chat(
@@ -155,22 +156,21 @@ class Client:
     def _embed_all(self, plan: EmbeddingPlan) -> list[list[Part]]:
         def embed(batch: range) -> list[Part]:
             flow = embed_batch(
-                self._connection.session, plan.texts, batch, plan.options
+                self._connection.session,
+                plan.texts,
+                batch,
+                plan.options,
+                plan.tally,
             )
             return self._drive(flow)
 
         if len(plan.batches) <= 1:
             return [embed(batch) for batch in plan.batches]
-        workers = min(plan.concurrency, len(plan.batches))
-        with ThreadPoolExecutor(workers, "atoma-embed") as pool:
-            futures = {pool.submit(embed, batch): batch for batch in plan.batches}
-            try:
-                for future in as_completed(futures):
-                    future.result()
-                    plan.on_batch(len(futures[future]))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
-        return [future.result() for future in futures]
+        parts: dict[int, list[Part]] = {}
+        for index, done in side_by_side(embed, plan.batches, threads=plan.concurrency):
+            parts[index] = done
+            plan.on_batch(len(plan.batches[index]))
+        return [parts[index] for index in range(len(plan.batches))]
 
     def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
@@ -199,28 +199,36 @@ class Client:
             flow.close()
 
     def _send(self, send: Send) -> Reply:
-        connection = self._connection
-        request = connection.limits.request(send, connection.base_url)
         with self._turn(send):
-            try:
-                response = self._http().send(
-                    request, stream=True, auth=None, follow_redirects=False
-                )
-                if send.live and response.status_code == httpx.codes.OK:
-                    return live_reply(response)
-            except httpx.HTTPError as error:
-                raise as_failure(error, send) from None
+            response = self._open(send)
+            if send.live and response.status_code == httpx.codes.OK:
+                return live_reply(response)
             with closing(response):
                 return self._read(response, send)
 
-    def _read(self, response: httpx.Response, send: Send) -> Reply:
-        whole = Whole(send, self._connection.limits.whole(send))
+    def _open(self, send: Send) -> httpx.Response:
+        connection = self._connection
+        request = connection.limits.request(send, connection.base_url)
         try:
-            for data in response.iter_bytes():
-                whole.add(data)
+            with deadline(connection.limits.head(send)):
+                return self._http().send(
+                    request, stream=True, auth=None, follow_redirects=False
+                )
         except httpx.HTTPError as error:
-            raise as_failure(error, send, head_came=True) from None
-        return whole.reply(response)
+            failure = as_failure(error, send)
+        raise failure  # outside, for httpx's error holds the request
+
+    def _read(self, response: httpx.Response, send: Send) -> Reply:
+        seconds = self._connection.limits.whole(send)
+        whole = Whole(send, seconds, response)
+        try:
+            with deadline(seconds):
+                for data in response.iter_bytes():
+                    whole.add(data)
+            return whole.reply()
+        except httpx.HTTPError as error:
+            failure = as_failure(error, send, head_came=True)
+        raise failure
 
     @contextmanager
     def _turn(self, send: Send) -> Iterator[None]:
@@ -228,11 +236,18 @@ class Client:
         if send.once_per is None:
             yield
             return
-        turn = self._turns.setdefault(send.once_per, threading.Lock())
-        with turn:
+        # A lock that another thread held at a fork is never released in the child.
+        key = os.getpid(), send.once_per
+        turn = self._turns.setdefault(key, threading.Lock())
+        if not turn.acquire(timeout=self._connection.limits.lock):
+            yield  # whoever has the turn is stuck; that is no reason to be
+            return
+        try:
             if send.once_per not in self._connection.session.locked:
                 yield
                 return
+        finally:
+            turn.release()
         yield
 
     def _http(self) -> httpx.Client:
@@ -240,9 +255,14 @@ class Client:
             return self._given
         # A process that was forked must not use its parent's sockets.
         own = self._own.get(os.getpid())
-        return own or self._own.setdefault(
-            os.getpid(), httpx.Client(verify=tls_context())
-        )
+        if own is None:
+            transport = DeadlineTransport(
+                verify=tls_context(), proxy=proxy_of(self._connection.base_url)
+            )
+            own = self._own.setdefault(os.getpid(), httpx.Client(transport=transport))
+            # Canaries of a parent process come back to the parent.
+            self._connection.session.probing.clear()
+        return own
 
     def _chunks(
         self, request: Request, stream: ChatStream
@@ -257,19 +277,20 @@ class Client:
 
     def _events(self, live: LiveAnswer) -> Iterator[dict[str, Any]]:
         response: httpx.Response = live.source
-        idle = Idle(self._connection.limits.idle, live.opener.exposure)
+        idle = Idle(self._connection.limits.idle)
         with closing(response):
             try:
                 for data in response.iter_bytes():
                     for chunk in live.opener.feed(data):
                         yield chunk
                         idle.restart()
-                    idle.check()
+                    if idle.too_long:
+                        break
             except httpx.TimeoutException:
-                raise idle.stalled() from None
+                idle.silent = True
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
-        live.opener.finish()
+        live.opener.finish(stalled=idle.too_long)
 
 
 class ChatStream:

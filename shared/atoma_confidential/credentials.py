@@ -49,19 +49,24 @@ def resolve_base_url(base_url: str | None = None) -> str:
             anyone on the way could read the API key and replace the node's key.
     """
     text = base_url or _from_environment(BASE_URL_VARIABLES) or DEFAULT_BASE_URL
-    try:
-        url = httpx.URL(text.strip())
-    except (httpx.InvalidURL, ValueError):
-        url = httpx.URL("")
-    # httpx takes hosts that no resolver knows, such as an unclosed bracket.
-    host = re.fullmatch(rb"[\w.:-]+", url.raw_host, re.ASCII)
-    if not host or url.scheme not in ("http", "https"):
+    url = _parsed(text.strip())
+    if url is None or url.scheme not in ("http", "https"):
         raise InvalidInputError("base_url is not an http or https URL.")
-    if url.userinfo or url.query or url.fragment:
+    if url.userinfo or "?" in text or "#" in text:
         raise InvalidInputError("base_url holds more than an origin and a path.")
     if url.scheme == "http" and not _is_loopback(url.host):
         raise InvalidInputError("base_url is http on another machine; use https.")
     return str(url).rstrip("/").removesuffix("/v1")
+
+
+def _parsed(text: str) -> httpx.URL | None:
+    """Return a URL whose host a resolver can take; httpx is satisfied with less."""
+    try:
+        url = httpx.URL(text)
+        url.host.encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        return None
+    return url if re.fullmatch(rb"[\w.:-]+", url.raw_host, re.ASCII) else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -99,6 +99,11 @@ class Exposure(enum.Enum):
     PLAIN = "the request, in clear, as confidential=False asks"
 
 
+def greater(one: Exposure, other: Exposure) -> Exposure:
+    """Return the exposure of two that lets more out."""
+    return max(one, other, key=list(Exposure).index)
+
+
 class ConfidentialityWarning(UserWarning):
     """Something works, with less protection than it could have."""
 

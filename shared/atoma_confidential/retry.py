@@ -18,6 +18,9 @@ __all__ = ["Budget", "RetryPolicy"]
 MAX_WAIT = 60.0
 """Seconds; a server that asks for more is believed, and the error raised at once."""
 
+MAX_WAITS = 180.0
+"""Seconds that all waits of one exchange may add up to."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
@@ -79,6 +82,7 @@ class Budget:
     policy: RetryPolicy
     jitter: Callable[[], float] = random.random
     _spent: dict[str, int] = field(default_factory=dict)
+    _waited: float = 0
 
     def delay(self, failure: ConfidentialError) -> float | None:
         """Return the seconds to wait before a repetition; None where none is due."""
@@ -88,9 +92,12 @@ class Budget:
         spent = self._spent.get(rule.cause, 0)
         if spent >= (self.policy.max_retries if rule.limit is None else rule.limit):
             return None
+        wait = failure.retry_after if isinstance(failure, StatusError) else None
+        if wait is None:
+            # Up to half more than is due, so that callers that failed together part.
+            wait = min(rule.wait * 2.0**spent, rule.wait_max) * (1 + self.jitter() / 2)
+        if wait > MAX_WAIT or self._waited + wait > MAX_WAITS:
+            return None
         self._spent[rule.cause] = spent + 1
-        asked = failure.retry_after if isinstance(failure, StatusError) else None
-        if asked is not None:
-            return asked if asked <= MAX_WAIT else None
-        # Up to half more than is due, so that callers that failed together part.
-        return min(rule.wait * 2.0**spent, rule.wait_max) * (1 + self.jitter() / 2)
+        self._waited += wait
+        return wait

@@ -33,6 +33,34 @@ class Verdict:
     signature: str
     blinded: bool
 
+    @classmethod
+    def of_sealed(cls, *, assurance: str, node: int, key: str, stream: str) -> Verdict:
+        """Return what holds for each answer that the sealed path hands out."""
+        return cls(
+            sealed=True,
+            assurance=assurance,
+            node=node,
+            key=key,
+            stream=stream,
+            hash="verified",
+            signature="skipped",
+            blinded=True,
+        )
+
+    @classmethod
+    def plain(cls, stream: str) -> Verdict:
+        """Return what holds for an answer of a plain endpoint: nothing."""
+        return cls(
+            sealed=False,
+            assurance="none",
+            node=-1,
+            key="",
+            stream=stream,
+            hash="unchecked",
+            signature="skipped",
+            blinded=False,
+        )
+
     def as_dict(self) -> dict[str, bool | int | str]:
         """Return the fields as plain values, for the frameworks' metadata."""
         return asdict(self)

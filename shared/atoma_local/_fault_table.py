@@ -10,7 +10,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from ._fault_replies import (
     ClearReply,
@@ -217,6 +217,11 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "post-402": _refuse("post", 402),
     "post-403": _refuse("post", 403, "Forbidden", code="FORBIDDEN"),
     "post-404": _refuse("post", 404),
+    "post-413": _send(
+        "post",
+        PlainTextResponse("length limit exceeded", status_code=413),
+        "the body is larger than the proxy takes",
+    ),
     "post-423": _node(423),
     "post-425": _refuse("post", 425),
     "post-429": _refuse("post", 429),

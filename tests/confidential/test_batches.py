@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoma_confidential import Exposure, InvalidInputError, RemoteProtocolError
-from atoma_confidential._batches import check_texts, plan, vectors_of
+from atoma_confidential._batches import measure, plan, vectors_of
 
 
 def answer(*items):
@@ -24,17 +24,17 @@ def packed(*numbers):
 
 
 @given(
-    texts=st.lists(st.text(min_size=1)),
+    lengths=st.lists(st.integers(1, 60)),
     batch_size=st.integers(1, 10),
     batch_bytes=st.integers(1, 50),
 )
 def test_batches_hold_each_text_once_in_order_and_keep_both_limits(
-    texts, batch_size, batch_bytes
+    lengths, batch_size, batch_bytes
 ):
-    batches = plan(texts, batch_size=batch_size, batch_bytes=batch_bytes)
-    assert [i for batch in batches for i in batch] == list(range(len(texts)))
+    batches = plan(lengths, batch_size=batch_size, batch_bytes=batch_bytes)
+    assert [i for batch in batches for i in batch] == list(range(len(lengths)))
     for batch in batches:
-        size = sum(len(texts[i].encode(errors="replace")) for i in batch)
+        size = sum(lengths[i] for i in batch)
         assert 1 <= len(batch) <= batch_size
         assert size <= batch_bytes or len(batch) == 1
 
@@ -42,23 +42,29 @@ def test_batches_hold_each_text_once_in_order_and_keep_both_limits(
 @pytest.mark.parametrize("limits", [(0, 1), (1, 0)])
 def test_a_limit_below_one_is_refused(limits):
     with pytest.raises(InvalidInputError):
-        plan(["a"], batch_size=limits[0], batch_bytes=limits[1])
+        plan([1], batch_size=limits[0], batch_bytes=limits[1])
 
 
 def test_empty_texts_are_named_by_index_only():
     with pytest.raises(InvalidInputError, match=r"empty: 1, 3\.") as caught:
-        check_texts(["secret", "", "secret", " \n"])
+        measure(["secret", "", "secret", " \n"])
     assert "secret" not in str(caught.value)
 
 
 def test_many_empty_texts_are_counted():
     with pytest.raises(InvalidInputError, match=r"8, 9 and 15 more\."):
-        check_texts([""] * 25)
+        measure([""] * 25)
+
+
+def test_half_a_surrogate_pair_is_named_by_index_only():
+    with pytest.raises(InvalidInputError, match=r"not valid Unicode: 1\."):
+        measure(["Grüße", "\ud800"])
+    assert measure(["Grüße", "a"]) == [7, 1]
 
 
 def test_texts_that_are_none_are_named_by_index_only():
     with pytest.raises(InvalidInputError, match=r"not strings: 1\."):
-        check_texts(["a", b"secret"])
+        measure(["a", b"secret"])
 
 
 def test_vectors_come_back_in_the_order_of_the_texts():

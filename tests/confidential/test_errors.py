@@ -22,6 +22,7 @@ def test_all_public_names_are_exported_and_sorted():
     assert atoma_confidential.__all__ == sorted(atoma_confidential.__all__)
     for name in atoma_confidential.__all__:
         assert hasattr(atoma_confidential, name)
+    assert dir(atoma_confidential) == atoma_confidential.__all__
     assert errors.__all__ == sorted(errors.__all__)
     assert {kind.__name__ for kind in CLASSES} <= set(atoma_confidential.__all__)
 

@@ -1,11 +1,14 @@
 """The limits of the shells, without waiting for them."""
 
+import gzip
+from dataclasses import replace
+
 import httpx
 import pytest
 
 import atoma_confidential as ac
 from atoma_confidential import _http
-from atoma_confidential._http import Limits, Whole, as_failure
+from atoma_confidential._http import Limits, Whole, as_failure, proxy_of
 from atoma_confidential._session import Send
 
 SEND = Send("POST", "/x", {}, b"", before=ac.Exposure.LOCK, exposure=ac.Exposure.SEALED)
@@ -13,14 +16,32 @@ SEND = Send("POST", "/x", {}, b"", before=ac.Exposure.LOCK, exposure=ac.Exposure
 
 def test_a_reply_has_a_largest_size(monkeypatch):
     monkeypatch.setattr(_http, "MAX_REPLY_BYTES", 10)
-    whole = Whole(SEND, seconds=60)
+    whole = Whole(SEND, seconds=60, response=httpx.Response(200))
     whole.add(b"x" * 10)
     with pytest.raises(ac.RemoteProtocolError, match="exceeds 10 bytes"):
         whole.add(b"x")
 
 
+@pytest.mark.parametrize(("wait", "status"), [("answer", 500), ("lock", 200)])
+def test_a_reply_that_is_no_answer_is_small(monkeypatch, wait, status):
+    monkeypatch.setattr(_http, "MAX_NOTE_BYTES", 10)
+    response = httpx.Response(status)
+    whole = Whole(replace(SEND, wait=wait), seconds=60, response=response)
+    with pytest.raises(ac.RemoteProtocolError, match="exceeds 10 bytes"):
+        whole.add(b"x" * 11)
+
+
+def test_only_https_goes_through_a_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    assert proxy_of("https://api.atoma.network") == "http://proxy.example:3128"
+    assert proxy_of("https://inside.example") is None
+    assert proxy_of("http://127.0.0.1:8080") is None
+
+
 def test_a_reply_that_drips_has_a_last_moment():
-    whole = Whole(SEND, seconds=-1)
+    whole = Whole(SEND, seconds=-1, response=httpx.Response(200))
     with pytest.raises(ac.ReplyTimeoutError, match="not whole in time"):
         whole.add(b"x")
 
@@ -34,7 +55,7 @@ def test_a_reply_that_drips_has_a_last_moment():
         (httpx.ProxyError, ac.ConnectionFailedError, ac.Exposure.LOCK),
         (httpx.ReadTimeout, ac.ReplyTimeoutError, ac.Exposure.SEALED),
         (httpx.WriteTimeout, ac.ReplyTimeoutError, ac.Exposure.SEALED),
-        (httpx.DecodingError, ac.RemoteProtocolError, ac.Exposure.SEALED),
+        (TimeoutError, ac.ReplyTimeoutError, ac.Exposure.SEALED),
         (httpx.ReadError, ac.ConnectionLostError, ac.Exposure.SEALED),
         (httpx.RemoteProtocolError, ac.ConnectionLostError, ac.Exposure.SEALED),
         (httpx.WriteError, ac.ConnectionLostError, ac.Exposure.SEALED),
@@ -100,3 +121,49 @@ async def test_a_live_reply_that_is_no_stream_is_hung_up_on():
         with pytest.raises(ac.RemoteProtocolError, match="not an event stream"):
             await anext(client.stream_chat(hello, model="m"))
     assert STREAM.closed == 2
+
+
+def swelling(request):
+    """Answer everything with a few bytes that would be a megabyte."""
+    body = gzip.compress(b" " * 2**20)
+    headers = {"content-encoding": "gzip", "content-type": "text/event-stream"}
+    if request.url.path == "/v1/nodes/lock" and request.headers["x-what"] != "lock":
+        lease = {"public_key": KEY, "node_small_id": 1, "stack_small_id": 1}
+        return httpx.Response(200, json=lease)
+    return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+
+@pytest.mark.parametrize("what", ["lock", "answer", "stream"])
+def test_a_compressed_reply_is_refused_and_never_unpacked(what, monkeypatch):
+    def refuse(*_args):
+        raise AssertionError
+
+    monkeypatch.setattr(httpx._decoders.GZipDecoder, "decode", refuse)
+
+    def mark(request):
+        request.headers["x-what"] = what
+        return swelling(request)
+
+    hello = [{"role": "user", "content": "Hello"}]
+    with (
+        httpx.Client(transport=httpx.MockTransport(mark)) as http,
+        ac.Client(http_client=http, api_key="k", stream_mode="live") as client,
+    ):
+        ask = {"stream": lambda: next(client.stream_chat(hello, model="m"))}
+        with pytest.raises(ac.RemoteProtocolError, match="compressed"):
+            ask.get(what, lambda: client.chat(hello, model="m"))()
+
+
+def test_no_error_holds_the_request(monkeypatch):
+    def fail(request):
+        raise httpx.ReadError("broken", request=request)
+
+    hello = [{"role": "user", "content": "Hello"}]
+    with (
+        httpx.Client(transport=httpx.MockTransport(fail)) as http,
+        ac.Client(http_client=http, api_key="secret", max_retries=0) as client,
+        pytest.raises(ac.ConnectionLostError) as caught,
+    ):
+        client.chat(hello, model="m")
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None

@@ -108,3 +108,12 @@ def test_noise_is_refused_or_an_object(noise):
     except RemoteProtocolError:
         return
     assert isinstance(value, dict)
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\uDE00", "\\udead x"])
+def test_halves_of_surrogate_pairs_are_replaced(half):
+    data = f'{{"a{half}": ["{half}", {{"b": "{half}"}}, 1, "\\ud83d\\ude00"]}}'
+    said = f"\ufffd{half[6:]}"
+    value = parse_object(data.encode(), "It", Exposure.SEALED)
+    assert value == {f"a{said}": [said, {"b": said}, 1, "\N{GRINNING FACE}"]}
+    dump(value)

@@ -152,6 +152,10 @@ def test_extra_parameters_change_nothing_that_was_checked(extra):
             embedding(["a"], extra_body={"input": "secret"})
 
 
+def test_messages_may_be_a_generator():
+    assert chat(message for message in HELLO).body["messages"] == HELLO
+
+
 def test_a_stream_has_one_choice():
     with pytest.raises(InvalidInputError, match="n must be 1"):
         chat(stream=True, n=2)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atoma_confidential import errors
 from atoma_confidential.errors import Exposure, InvalidInputError
-from atoma_confidential.retry import MAX_WAIT, Budget, RetryPolicy
+from atoma_confidential.retry import MAX_WAIT, MAX_WAITS, Budget, RetryPolicy
 
 NO_JITTER = {"jitter": lambda: 0.0}  # the shortest wait there is
 
@@ -104,7 +104,7 @@ def test_each_exchange_has_its_own_budget():
         assert Budget(policy).delay(failure(errors.OpenError)) == 0
 
 
-@given(st.floats(0, 1, exclude_max=True), st.integers(1, 40))
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 6))
 def test_jitter_adds_at_most_half(jitter, max_retries):
     shortest = delays(errors.RateLimitError, max_retries=max_retries, times=41)
     actual = delays(
@@ -113,6 +113,14 @@ def test_jitter_adds_at_most_half(jitter, max_retries):
     assert len(actual) == len(shortest) == max_retries
     for wait, least in zip(actual, shortest, strict=True):
         assert least <= wait <= least * 1.5
+
+
+def test_all_waits_of_an_exchange_have_an_end():
+    waits = delays(errors.RateLimitError, max_retries=1000, times=1001)
+    assert sum(waits) <= MAX_WAITS < sum(waits) + 30
+    budget = Budget(RetryPolicy(1000), **NO_JITTER)
+    asked = failure(errors.RateLimitError, retry_after=MAX_WAIT)
+    assert [budget.delay(asked) for _ in range(4)] == [MAX_WAIT] * 3 + [None]
 
 
 def test_callers_that_fail_together_part():

@@ -1,0 +1,99 @@
+"""A last moment for blocking requests, which httpx does not have.
+
+Its read timeout starts anew with each byte, so that a server that drips its head, or
+sends interim responses for ever, would be waited for without end.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import httpcore
+import httpx
+
+__all__ = ["DeadlineTransport", "deadline"]
+
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Let no read or write in this block go on for longer than so many seconds."""
+    token = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _until.reset(token)
+
+
+class DeadlineTransport(httpx.HTTPTransport):
+    """A transport whose connections keep the deadline of the block they are used in."""
+
+    def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
+        super().__init__(verify=verify, proxy=proxy)
+        # The one place where httpcore lets reads be bounded, and httpx does not pass
+        # it on; tests of dripping heads fail if it ever moves.
+        self._pool._network_backend = _Backend(self._pool._network_backend)  # noqa: SLF001
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(
+            self._inner.connect_tcp(
+                host, port, _left(timeout), local_address, socket_options
+            )
+        )
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(
+            self._inner.start_tls(ssl_context, server_hostname, _left(timeout))
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _left(timeout: float | None) -> float | None:
+    """Return the shorter of a timeout and what is left until the deadline."""
+    until = _until.get()
+    if until == math.inf:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("The deadline has passed.")
+    return left if timeout is None else min(timeout, left)
