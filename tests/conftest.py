@@ -18,6 +18,23 @@ _CLEARED = ("ATOMA_", "LANGSMITH_", "LANGCHAIN_")
 _KEPT = {"ATOMA_SDK_PYTHON"}  # where tests/interop finds the official SDK
 
 
+# Enough to see that something crossed; each is searched for in many encodings.
+_SEARCHED = 12
+# A shorter text may be part of what travels in clear for good reason.
+_SHORTEST = 16
+
+
+def _texts(body):
+    """The texts of messages and inputs, long enough to be told from chance."""
+    inputs = body.get("input", [])
+    found = [inputs] if isinstance(inputs, str) else list(inputs)
+    for message in body.get("messages", ()):
+        content = message.get("content")
+        parts = content if isinstance(content, list) else [{"text": content}]
+        found += [part.get("text") for part in parts]
+    return [t for t in found if isinstance(t, str) and len(t) >= _SHORTEST]
+
+
 @dataclass
 class Recorded:
     """Every wiretap and every local Atoma that one test started."""
@@ -28,6 +45,14 @@ class Recorded:
     @property
     def exchanges(self):
         return [exchange for atoma in self.atomas for exchange in atoma.exchanges]
+
+    @property
+    def said(self):
+        """What the sealed requests said, as the node opened them."""
+        opened = [one for atoma in self.atomas for one in atoma.opened]
+        sealed = [o.body for o in opened if o.path.startswith("/v1/confidential/")]
+        texts = {text for body in sealed for text in _texts(body)}
+        return sorted(texts, key=len)[-_SEARCHED:]
 
     @property
     def sealed(self):
@@ -102,6 +127,7 @@ def recorded(request, monkeypatch):
     totals["carried"] += found.opened_canary()
     if request.node.get_closest_marker("clear_text") is None:
         assert found.find_canary() == []
+        assert found.find(found.said) == []
 
 
 def _noting(enter, into):

@@ -6,7 +6,6 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -22,8 +21,9 @@ from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
 from ._session import Flow, Reply, Send, Sleep
-from ._settings import ClientSettings, connection_of
+from ._settings import ClientSettings, Connection, connection_of
 from ._wire import Model
+from .client import Client
 from .errors import ConfidentialError
 from .replies import ChatReply, EmbeddingReply
 from .verdict import Verdict
@@ -53,11 +53,26 @@ class AsyncClient:
         http_client: httpx.AsyncClient | None = None,
         **settings: Unpack[ClientSettings],
     ) -> None:
-        self._connection = connection_of(**settings)
+        self._begin(connection_of(**settings), http_client)
+
+    @classmethod
+    def beside(
+        cls, client: Client, *, http_client: httpx.AsyncClient | None = None
+    ) -> Self:
+        """Return a client with the settings of a blocking one, and what it knows.
+
+        A node that one of them has tried with a canary is known to the other.
+        """
+        beside = cls.__new__(cls)
+        beside._begin(client._connection, http_client)  # noqa: SLF001
+        return beside
+
+    def _begin(
+        self, connection: Connection, http_client: httpx.AsyncClient | None
+    ) -> None:
+        self._connection = connection
         self._given = http_client
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
 
     async def chat(
         self,
@@ -234,6 +249,9 @@ class AsyncClient:
         running = asyncio.get_running_loop()
         state = self._loops.get(running)
         if state is None:
+            # What belongs to a loop keeps it alive: a weak dictionary would not do.
+            for closed in [loop for loop in list(self._loops) if loop.is_closed()]:
+                del self._loops[closed]
             state = self._loops[running] = _Loop(self._given, self._connection.base_url)
             # Starting the generator is what ties it to the loop.
             await anext(state.lifetime)

@@ -9,12 +9,16 @@ import pytest
 
 import atoma_confidential as ac
 from atoma_confidential import Exposure, retry
-from atoma_local import BuiltInBackend
+from atoma_local import BuiltInBackend, encodings_of
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDING = "intfloat/multilingual-e5-large-instruct"
-SECRET = "Passage: The wine cellar of Ostheim holds 4711 bottles of Silvaner."
+SECRET = (
+    "Passage: The wine cellar of Ostheim (canary-heliotrope-5f1d9c) holds 4711 "
+    "bottles of Silvaner."
+)
 QUESTION = "How many bottles does the wine cellar of Ostheim hold?"
+PATTERNS = [*encodings_of(SECRET), *encodings_of(QUESTION)]
 MESSAGES = [{"role": "user", "content": f"{SECRET}\n\nQuestion: {QUESTION}"}]
 
 
@@ -78,8 +82,9 @@ class Asynchronous:
 
 
 @pytest.fixture(params=[Blocking, Asynchronous])
-def connect(request, recorded):
+def connect(request, recorded, canary):
     """Make clients of one shell; what they say must not be found on the wire."""
+    assert canary in SECRET
     shells = []
 
     def make(atoma, **settings):
@@ -90,7 +95,8 @@ def connect(request, recorded):
     yield make
     for shell in shells:
         shell.close()
-    assert recorded.find([SECRET, QUESTION]) == []
+    sent = [tap.sent for tap in recorded.taps]
+    assert not any(pattern.data in raw for pattern in PATTERNS for raw in sent)
 
 
 @pytest.fixture
@@ -371,8 +377,13 @@ ROWS = [
 
 @pytest.mark.parametrize(
     ("fault", "error", "exposure", "lock_count", "post_count"),
-    ROWS,
-    ids=[row[0] for row in ROWS],
+    [
+        # There the node answers in clear, against its contract; we did not ask so.
+        pytest.param(*row, id=row[0], marks=pytest.mark.clear_text)
+        if row[0] == "reply-clear"
+        else pytest.param(*row, id=row[0])
+        for row in ROWS
+    ],
 )
 def test_a_failure_has_one_class_and_is_repeated_as_the_matrix_says(
     make_atoma, connect, delays, fault, error, exposure, lock_count, post_count

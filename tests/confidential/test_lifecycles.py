@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -13,7 +14,7 @@ import atoma_confidential as ac
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDING = "intfloat/multilingual-e5-large-instruct"
-SECRET = "The notary of Iphofen keeps the second key."
+SECRET = "The notary of Iphofen keeps canary-heliotrope-5f1d9c, the second key."
 MESSAGES = [{"role": "user", "content": SECRET}]
 
 
@@ -106,6 +107,33 @@ def test_an_async_client_survives_its_loops(atoma):
             reply = asyncio.run(client.chat(MESSAGES, model=CHAT))
             assert reply.verdict.sealed
             gc.collect()
+
+
+def test_closed_loops_are_let_go(atoma):
+    client = ac.AsyncClient(**settings(atoma))
+    loops = []
+
+    async def ask():
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        await client.chat(MESSAGES, model=CHAT)
+
+    for _ in range(3):
+        asyncio.run(ask())
+    gc.collect()
+    assert [loop() is None for loop in loops] == [True, True, False]
+
+
+def test_a_client_beside_another_knows_what_that_one_knows(atoma):
+    with ac.Client(**settings(atoma)) as client:
+        list(client.stream_chat(MESSAGES, model=CHAT))
+        beside = ac.AsyncClient.beside(client)
+
+        async def ask():
+            async with beside.stream_chat(MESSAGES, model=CHAT) as stream:
+                return [chunk async for chunk in stream]
+
+        assert asyncio.run(ask())
+    assert len(atoma.opened) == 3  # one canary, two answers
 
 
 def test_two_loops_at_the_same_time(atoma):
