@@ -16,7 +16,11 @@ from atoma_confidential._lazy import lazy
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import RefusedAnswerError, TruncatedAnswerError
+    from ._errors import (
+        RefusedAnswerError,
+        TruncatedAnswerError,
+        UnparsableAnswerError,
+    )
     from ._tracing import (
         PlaintextEgressError,
         PlaintextEgressWarning,
@@ -33,6 +37,7 @@ __all__ = [
     "PlaintextEgressWarning",
     "RefusedAnswerError",
     "TruncatedAnswerError",
+    "UnparsableAnswerError",
     "__version__",
     "assert_no_plaintext_egress",
     "errors",
@@ -41,7 +46,11 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_errors": ["RefusedAnswerError", "TruncatedAnswerError"],
+        "_errors": [
+            "RefusedAnswerError",
+            "TruncatedAnswerError",
+            "UnparsableAnswerError",
+        ],
         "_tracing": [
             "PlaintextEgressError",
             "PlaintextEgressWarning",

@@ -52,6 +52,7 @@ class ChunkReader:
         """
         self._keep_truncated = keep_truncated
         self._calls = _ToolCalls()
+        self._answered = False
         self._head: dict[str, Any] = {}
         self._info: dict[str, Any] = {}
         self._usage: UsageMetadata | None = None
@@ -65,6 +66,7 @@ class ChunkReader:
         self._usage = usage_of(body.get("usage")) or self._usage
         for choice in body.get("choices") or ():
             if choice.get("index", 0) == 0:
+                self._answered = True
                 return self._choice(choice)
         return None
 
@@ -74,8 +76,10 @@ class ChunkReader:
         Raises:
             TruncatedAnswerError: The arguments of a tool call are cut off; core would
                 complete them to a call that looks valid.
-            RemoteProtocolError: A tool call has no name.
+            RemoteProtocolError: There was no choice 0, or a tool call has no name.
         """
+        if not self._answered:
+            raise off_contract("The stream holds no choice 0.", verdict)
         if self._calls.any_nameless():
             raise off_contract("A tool call has no name.", verdict)
         if self._calls.any_cut_off() and not self._keep_truncated:
@@ -126,7 +130,7 @@ class ChunkReader:
         return call
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Call:
     """One tool call so far.
 
@@ -142,15 +146,20 @@ class _Call:
     name: str = ""
     arguments: str = ""
 
-    def is_another(self, call_id: str, name: str, arguments: str) -> bool:
-        """Return whether a fragment sent to this place begins another call."""
-        if call_id and self.given_id:
-            return call_id != self.given_id
+    def is_another(
+        self, call_id: str, name: str, arguments: str, *, here: bool
+    ) -> bool:
+        """Return whether a fragment begins another call, sent to this place or not."""
+        known = bool(call_id and self.given_id)
+        if known and call_id != self.given_id:
+            return True
         if not name or not self.name:
             return False
+        if name != self.name:
+            return True  # some engines give each call the same id
         # The same name again is either a repetition or a second call to the same tool.
-        again = bool(arguments.strip()) and _is_object(self.arguments)
-        return name != self.name or again
+        repeated = known and here
+        return not repeated and bool(arguments.strip()) and _is_object(self.arguments)
 
 
 class _ToolCalls:
@@ -162,7 +171,7 @@ class _ToolCalls:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
-        self._at: dict[Any, _Call] = {}
+        self._at: dict[tuple[str, Any], _Call] = {}
 
     def read(self, fragments: Any) -> list[ToolCallChunk]:
         """Return the fragments of a delta, each under the number of its call."""
@@ -191,11 +200,10 @@ class _ToolCalls:
         told = name if not call.name else ""
         call.name = call.name or name
         call.arguments += arguments
-        synthetic = f"call_{uuid.uuid4().hex}" if begun and not call_id else None
         return tool_call_chunk(
             name=told or None,
             args=arguments,
-            id=(call_id or synthetic) if begun else None,
+            id=self._own_id(call) if begun else None,
             index=call.number,
         )
 
@@ -207,17 +215,26 @@ class _ToolCalls:
         name: str,
         arguments: str,
     ) -> tuple[_Call, bool]:
-        for call in self._calls:
-            if call_id and call.given_id == call_id:
-                return call, False
         index = fragment.get("index")
         place = ("position", position) if index is None else ("index", index)
-        known = self._at.get(place)
-        if known is not None and not known.is_another(call_id, name, arguments):
+        at = self._at.get(place)
+        alike = self._alike(call_id)
+        known = at if at in alike or not alike else alike[-1]
+        if known is not None and not known.is_another(
+            call_id, name, arguments, here=known is at
+        ):
             return known, False
         call = self._at[place] = _Call(len(self._calls), call_id)
         self._calls.append(call)
         return call, True
+
+    def _alike(self, call_id: str) -> list[_Call]:
+        return [call for call in self._calls if call_id and call.given_id == call_id]
+
+    def _own_id(self, call: _Call) -> str:
+        """Return an id that no other call has: results are told apart by it."""
+        is_taken = self._alike(call.given_id) != [call]
+        return f"call_{uuid.uuid4().hex}" if is_taken else call.given_id
 
 
 def _is_object(arguments: str) -> bool:

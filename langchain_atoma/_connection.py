@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from atoma_confidential.attestation import TrustPolicy
 from atoma_confidential.credentials import API_KEY_VARIABLES, BASE_URL_VARIABLES
@@ -23,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["AtomaConnection", "Clients"]
 
 _key_from_env = secret_from_env(API_KEY_VARIABLES, default=None)
+_WRITTEN = "_serialized"
+"""Where core keeps what a chat model was written as; copies may have other fields."""
+_QUOTING = {"assertion_error", "union_tag_invalid", "value_error"}
+"""Kinds of pydantic's errors whose messages may quote the input."""
 
 
 class Clients:
@@ -116,31 +128,54 @@ class AtomaConnection(BaseModel):
     """Internal: carried along by copies and by `configurable_fields`."""
 
     def __init__(self, **fields: Any) -> None:
-        super().__init__(**fields)
+        misfit = ""
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            misfit = _told(error)
+        if misfit:  # not within `except`: the error's context would hold the inputs
+            raise invalid_input(misfit)
         # Not in a validator: pydantic would wrap these errors in one of its own.
         if not self._engine_model.strip():
             raise invalid_input("model is empty; `atoma models` lists names.")
         self._guard()
         self._clients()
 
+    @model_validator(mode="wrap")  # "before" is too late where there is an __init__
+    @classmethod
+    def _hide_key(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Hide the key from the errors of `model_validate`, which hold their input."""
+        if isinstance(values, dict):
+            keys = ((name, values.get(name)) for name in ("api_key", "atoma_api_key"))
+            hidden = {name: SecretStr(key) for name, key in keys if type(key) is str}
+            values = values | hidden
+        return handler(values)
+
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
         left_out = dict.fromkeys(
             ("atoma_api_key", "clients", "http_client", "http_async_client")
         )
-        kept = {k: v for k, v in state["__dict__"].items() if k != "_serialized"}
+        kept = {k: v for k, v in state["__dict__"].items() if k != _WRITTEN}
         return {**state, "__dict__": kept | left_out}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
         self.atoma_api_key = _key_from_env()
 
+    def __copy__(self) -> Any:
+        copied = super().__copy__()
+        copied.__dict__.pop(_WRITTEN, None)
+        return copied
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Any:
         # Clients hold locks, which cannot be copied, and are safe to share.
         shared = (self.clients, self.http_client, self.http_async_client)
         memo = {} if memo is None else memo
         memo.update({id(one): one for one in shared if one is not None})
-        return super().__deepcopy__(memo)
+        copied = super().__deepcopy__(memo)
+        copied.__dict__.pop(_WRITTEN, None)
+        return copied
 
     @property
     def _engine_model(self) -> str:
@@ -170,3 +205,14 @@ class AtomaConnection(BaseModel):
             self.http_client,
             self.http_async_client,
         )
+
+
+def _told(error: ValidationError) -> str:
+    """Return which fields do not fit and why, without what was given for them."""
+    fields = [
+        # Below a field, a location may be a key of what was given.
+        f"{next(map(str, one['loc']), 'fields')}: "
+        + ("not accepted" if one["type"] in _QUOTING else one["msg"])
+        for one in error.errors(include_url=False, include_context=False)
+    ]
+    return f"Fields of {error.title} do not fit: {'; '.join(fields)}."

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RefusedAnswerError",
     "TruncatedAnswerError",
+    "UnparsableAnswerError",
     "as_model_error",
     "exposure_of",
     "invalid_input",
@@ -38,6 +39,15 @@ class TruncatedAnswerError(core.ConfidentialError):
     advice = "Raise max_tokens, or shorten what is asked for."
 
 
+class UnparsableAnswerError(core.ConfidentialError):
+    """An answer does not fit the schema it was asked for; also core's parser error."""
+
+    advice = "With include_raw=True the answer itself can be read."
+    # What frameworks read from an OutputParserException; an error holds no answer.
+    observation = llm_output = None
+    send_to_llm = False
+
+
 class RefusedAnswerError(core.ConfidentialError):
     """The model refused, or a filter withheld, the output that was to be parsed."""
 
@@ -47,7 +57,7 @@ class RefusedAnswerError(core.ConfidentialError):
 
 # A core error takes the row of its nearest base class. What must not be repeated
 # blindly is a plain ModelError: its `is_retryable` is False.
-_FAMILY: dict[type[core.ConfidentialError], type[lc.ModelError]] = {
+_FAMILY: dict[type[core.ConfidentialError], type[lc.LangChainException]] = {
     core.ConfidentialError: lc.ModelError,
     core.InvalidInputError: lc.ModelInvalidRequestError,
     core.MissingCredentialsError: lc.ModelAuthenticationError,
@@ -70,14 +80,15 @@ _FAMILY: dict[type[core.ConfidentialError], type[lc.ModelError]] = {
     core.StreamTruncatedError: lc.ModelConnectionError,
     core.ReplyTimeoutError: lc.ModelTimeoutError,
     core.EngineError: lc.ModelAPIError,
+    UnparsableAnswerError: lc.OutputParserException,
     # Since core 1.7.5; an older one has no class for a refusal.
     RefusedAnswerError: getattr(lc, "ModelRefusalError", lc.ModelError),
 }
 
 
 def as_model_error(error: _E) -> _E:
-    """Return the error as an instance of its own class and of a `ModelError`."""
-    if isinstance(error, lc.ModelError):
+    """Return the error as an instance of its own class and of one of core's."""
+    if isinstance(error, lc.LangChainException):
         return error
     return _rebuilt(type(error), error.args, vars(error))
 
@@ -104,7 +115,15 @@ def model_errors() -> Iterator[None]:
         yield
     except core.ConfidentialError as error:
         twin = as_model_error(error).with_traceback(error.__traceback__)
-        raise twin from error.__cause__
+        cause = error.__cause__
+    else:
+        return
+    try:
+        raise twin from cause
+    finally:
+        # Python chains to what the `with` block raised, and what that came from may
+        # hold the HTTP request.
+        twin.__context__ = None
 
 
 def _rebuilt(kind: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:

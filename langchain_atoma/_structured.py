@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from langchain_core.messages import AIMessage, SystemMessage
-from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers import (
+    BaseCumulativeTransformOutputParser,
+    BaseOutputParser,
+    JsonOutputParser,
+    PydanticOutputParser,
+)
 from langchain_core.output_parsers.openai_tools import (
     JsonOutputKeyToolsParser,
     PydanticToolsParser,
 )
+from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import (
     RunnableGenerator,
     RunnableLambda,
@@ -19,12 +25,14 @@ from langchain_core.runnables import (
     RunnablePassthrough,
 )
 from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import SkipValidation
 
 from atoma_confidential.errors import Exposure
 
 from ._errors import (
     RefusedAnswerError,
     TruncatedAnswerError,
+    UnparsableAnswerError,
     as_model_error,
     invalid_input,
 )
@@ -35,7 +43,6 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models import BaseChatModel, LanguageModelInput
     from langchain_core.messages import BaseMessage
-    from langchain_core.output_parsers import BaseOutputParser
     from langchain_core.runnables import Runnable
 
 __all__ = ["Method", "structured"]
@@ -100,7 +107,10 @@ def _asked(
     answering: Runnable[Any, AIMessage] = model.bind(response_format=wanted, **bound)
     if method == "json_mode" and schema is not None:
         answering = _telling(model, schema) | answering
-    return answering, _answer_parser(schema)
+    name = "JSON"
+    if schema is not None:
+        name = json_schema_format(schema)["json_schema"]["name"]
+    return answering, _DiscreetParser(parser=_answer_parser(schema), wanted=name)
 
 
 def _calling(
@@ -115,7 +125,8 @@ def _calling(
     name = tool["function"]["name"]
     # By name: more engines honour that than "required".
     options = {"tool_choice": name, "parallel_tool_calls": False, **bound}
-    return model.bind_tools([tool], **options), _call_parser(schema, name)
+    parser = _DiscreetParser(parser=_call_parser(schema, name), wanted=name)
+    return model.bind_tools([tool], **options), parser
 
 
 def _telling(
@@ -156,6 +167,37 @@ def _is_pydantic(schema: Any) -> bool:
     return isinstance(schema, type) and is_basemodel_subclass(schema)
 
 
+class _DiscreetParser(BaseCumulativeTransformOutputParser[Any]):
+    """A parser of core's, without its errors: those quote the answer."""
+
+    parser: SkipValidation[BaseOutputParser[Any]]
+    wanted: str
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - core's name
+        """Return what the parser itself returns."""
+        return self.parser.OutputType
+
+    def parse(self, text: str) -> Any:
+        """Return what an answer of this text is parsed to."""
+        return self.parse_result([ChatGeneration(message=AIMessage(text))])
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """Return what an answer is parsed to.
+
+        Raises:
+            UnparsableAnswerError: It does not fit.
+        """
+        try:
+            return self.parser.parse_result(result, partial=partial)
+        except ValueError:  # core's own and pydantic's are both of this kind
+            message = cast("ChatGeneration", result[0]).message
+        if partial and "atoma" not in message.response_metadata:
+            return None  # only the last chunk says what had left the process
+        why = f"The answer does not fit the schema {self.wanted}."
+        raise as_model_error(UnparsableAnswerError(why, _exposure(message)))
+
+
 def _checked(message: AIMessage) -> AIMessage:
     """Pass a message on, unless a parser would make something else of it.
 
@@ -175,7 +217,7 @@ def _checked(message: AIMessage) -> AIMessage:
     return message
 
 
-def _exposure(message: AIMessage) -> Exposure:
+def _exposure(message: BaseMessage) -> Exposure:
     verdict = message.response_metadata.get("atoma") or {}
     return Exposure.PLAIN if verdict.get("sealed") is False else Exposure.SEALED
 

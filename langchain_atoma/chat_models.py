@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import ConfigDict, model_validator
 
+from ._cache_key import cache_key_of
 from ._chunks import ChunkReader
 from ._content import PROVIDER, register
 from ._errors import model_errors
@@ -271,6 +272,17 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
         # of its six paths.
         self._guard()
         return super()._get_invocation_params(stop=stop, **kwargs)
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # Core's own is made once; for a model with a policy, it is only the class name.
+        needed = {
+            **self._identifying_params,
+            "atoma_api_base": self.atoma_api_base,
+            "confidential": self.confidential,
+            "trust": cache_key_of(self.trust),
+        }
+        own = super()._get_llm_string(stop=stop, **kwargs)
+        return f"{own}---{sorted(needed.items())}"
 
     def _combine_llm_outputs(
         self, llm_outputs: list[dict[str, Any] | None], /

@@ -99,7 +99,7 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
             chunk_size: Texts in a request, other than the field says.
 
         Raises:
-            InvalidInputError: A text is empty, named by its index.
+            InvalidInputError: A text is empty or no text, named by its index.
             ConfidentialError: With the `indices` of the texts that failed.
         """
         return self._embed(_prefixed(self.text_instruction, texts), chunk_size)
@@ -169,5 +169,8 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
 
 
 def _prefixed(instruction: str, texts: list[str]) -> list[str]:
-    """Leave empty texts alone: they are refused, and would not be with a prefix."""
-    return [f"{instruction}{text}" if text.strip() else text for text in texts]
+    """Leave alone what is refused, and with a prefix would not be."""
+    return [
+        f"{instruction}{text}" if isinstance(text, str) and text.strip() else text
+        for text in texts
+    ]

@@ -103,6 +103,23 @@ def test_empty_texts_are_refused_by_index(
     assert engine.asked == []
 
 
+@pytest.mark.parametrize("instruction", ["", "passage: "])
+@pytest.mark.parametrize("foreign", [b"bytes", None, 5])
+def test_what_is_no_text_is_refused_by_index(
+    scripted, make_embeddings, engine, canary, instruction, foreign
+):
+    instructions = {"text_instruction": instruction, "query_instruction": instruction}
+    embeddings = make_embeddings(scripted, **instructions)
+    with pytest.raises(errors.InvalidInputError, match="not strings: 1") as caught:
+        embeddings.embed_documents([canary, foreign])
+    assert canary not in str(caught.value)
+    with pytest.raises(errors.InvalidInputError, match="not strings: 0"):
+        embeddings.embed_query(foreign)
+    with pytest.raises(errors.InvalidInputError, match="not strings: 0"):
+        asyncio.run(embeddings.aembed_query(foreign))
+    assert engine.asked == []
+
+
 def test_instructions_stand_before_texts(scripted, make_embeddings, engine, canary):
     embeddings = make_embeddings(
         scripted, query_instruction="Instruct: Find\nQuery: ", text_instruction="p: "

@@ -8,7 +8,12 @@ import traceback
 import pytest
 from langchain_core import exceptions as lc
 
-from langchain_atoma import AtomaChatModel, RefusedAnswerError, TruncatedAnswerError
+from langchain_atoma import (
+    AtomaChatModel,
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+)
 from langchain_atoma import errors as core
 from langchain_atoma._errors import as_model_error, model_errors
 
@@ -19,13 +24,17 @@ CLASSES = [
 ]
 
 
-@pytest.mark.parametrize("kind", [*CLASSES, RefusedAnswerError, TruncatedAnswerError])
+OURS = [RefusedAnswerError, TruncatedAnswerError, UnparsableAnswerError]
+
+
+@pytest.mark.parametrize("kind", [*CLASSES, *OURS])
 def test_every_class_joins_both_families(kind):
     error = kind("It failed.", core.Exposure.SEALED)
     error.indices = range(2, 4)
     twin = as_model_error(error)
     assert isinstance(twin, kind)
-    assert isinstance(twin, lc.ModelError)
+    parsing = kind is UnparsableAnswerError
+    assert isinstance(twin, lc.OutputParserException if parsing else lc.ModelError)
     assert type(twin).__name__ == kind.__name__
     assert as_model_error(twin) is twin
     for copied in (twin, pickle.loads(pickle.dumps(twin)), copy.copy(twin)):
@@ -83,6 +92,20 @@ def test_a_converted_error_shows_one_traceback():
     assert printed.count("Traceback") == 1
     assert "in fail" in printed
     assert caught.value.status == 429
+
+
+def test_a_converted_error_holds_on_to_nothing_but_a_cause():
+    def fail(cause):
+        try:
+            {}["a request with its headers"]
+        except KeyError:
+            raise core.RateLimitError("Busy.") from cause
+
+    for cause in (None, ValueError("why")):
+        with pytest.raises(core.RateLimitError) as caught, model_errors():
+            fail(cause)
+        assert caught.value.__cause__ is cause
+        assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(

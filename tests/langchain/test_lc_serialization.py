@@ -9,9 +9,10 @@ import warnings
 
 import pytest
 from langchain_core.load import dumpd, dumps, load
+from pydantic import ValidationError, field_validator
 
 from atoma_confidential import TrustPolicy
-from langchain_atoma import AtomaChatModel, errors
+from langchain_atoma import AtomaChatModel, AtomaEmbeddings, errors
 
 
 def loaded(data, **options):
@@ -124,6 +125,40 @@ def test_no_key_and_no_prompt_in_errors_and_logs(atoma, make_chat, canary, caplo
 @pytest.mark.parametrize("field", ["api_key", "max_retries", "temperature", "timeout"])
 def test_a_field_that_does_not_fit_is_not_quoted(field):
     given = {"model": "m", "api_key": "sk-hunter2-key"}
-    with pytest.raises(ValueError, match="validation error") as caught:
+    with pytest.raises(
+        errors.InvalidInputError, match=f"{field}: Input should"
+    ) as info:
         AtomaChatModel(**{**given, field: ["sk-hunter2-key"]})
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(info.value)
+
+
+@pytest.mark.parametrize("kind", [AtomaChatModel, AtomaEmbeddings])
+@pytest.mark.parametrize("name", ["api_key", "atoma_api_key"])
+def test_a_forgotten_model_does_not_tell_the_key(kind, name):
+    given = {name: "sk-hunter2-key"}
+    with pytest.raises(errors.InvalidInputError, match="model: Field required") as info:
+        kind(**given)
+    assert info.value.__context__ is None
+    for validate in (kind.model_validate, lambda o: kind.model_validate_json(dumps(o))):
+        with pytest.raises(ValidationError, match="model: Field required") as caught:
+            validate(given)
+        assert "hunter2" not in repr(caught.value.errors()) + caught.value.json()
+        made = validate({**given, "model": "m"})
+        assert made.atoma_api_key.get_secret_value() == "sk-hunter2-key"
+
+
+def test_what_a_subclass_says_of_its_input_is_not_repeated():
+    class Checked(AtomaEmbeddings):
+        @field_validator("model")
+        @classmethod
+        def _refuse(cls, value):
+            raise ValueError(value)
+
+    with pytest.raises(errors.InvalidInputError, match="model: not accepted") as info:
+        Checked(model="hunter2", api_key="k")
+    assert "hunter2" not in str(info.value)
+
+
+def test_what_is_no_mapping_is_no_model():
+    with pytest.raises(ValidationError, match="valid dictionary"):
+        AtomaEmbeddings.model_validate(5)

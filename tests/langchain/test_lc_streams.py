@@ -161,6 +161,24 @@ def test_another_choice_is_not_mixed_in(streamed):
     assert message.text == "Yes."
 
 
+@pytest.mark.parametrize("chunks", [[text("Yes."), END], [END]])
+def test_a_stream_without_a_first_choice_is_off_contract(streamed, chunks):
+    with pytest.raises(errors.RemoteProtocolError, match="no choice 0"):
+        streamed(*({**chunk, "index": 1} for chunk in chunks))
+
+
+def test_an_only_choice_of_another_number_is_answered_whole(
+    scripted, engine, make_chat, canary
+):
+    model = make_chat(scripted, stream_mode="buffered")
+    engine.choice = {"index": 1, "finish_reason": "stop"}
+    engine.chat = lambda body: {
+        "model": body["model"],
+        "choices": [{"message": engine.message, **engine.choice}],
+    }
+    assert by_stream(model, canary).text == "Yes."
+
+
 def test_a_name_that_comes_late(streamed):
     message = streamed(
         fragment("", index=0, id="call_1"), fragment("{}", index=0, name="get"), CALLED
@@ -207,6 +225,36 @@ def test_two_tools_at_one_index_without_ids(streamed):
         CALLED,
     )
     assert calls_of(message) == [("first", {}), ("second", {})]
+
+
+@pytest.mark.parametrize("index", [0, 1, None])
+def test_two_tools_under_one_id(streamed, index):
+    place = {} if index is None else {"index": index}
+    message = streamed(
+        fragment('{"a": 1}', id="call_1", name="pay", **(place and {"index": 0})),
+        fragment('{"a": ', id="call_1", name="refund", **place),
+        fragment("2}", id="call_1", **place),
+        CALLED,
+    )
+    assert calls_of(message) == [("pay", {"a": 1}), ("refund", {"a": 2})]
+    first, second = (call["id"] for call in message.tool_calls)
+    assert first == "call_1"
+    assert second not in ("call_1", None)
+
+
+def test_two_calls_of_a_tool_under_one_id(streamed):
+    message = streamed(
+        fragment('{"a": 1}', id="call_1", name="get", index=0),
+        fragment('{"a": 2}', id="call_1", name="get", index=1),
+        CALLED,
+    )
+    assert calls_of(message) == [("get", {"a": 1}), ("get", {"a": 2})]
+
+
+def test_a_call_is_not_made_twice_because_its_end_is_repeated(streamed):
+    whole = fragment('{"a": 1}', id="call_1", name="get", index=0)
+    with pytest.raises(TruncatedAnswerError):
+        streamed(whole, whole, CALLED)
 
 
 def test_two_calls_in_one_delta_without_indices(streamed):

@@ -1,13 +1,20 @@
 """Structured output, by each of its methods."""
 
+import asyncio
 import json
+import traceback
 
 import pytest
 from langchain_core import exceptions as lc
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import BaseModel, Field
 
-from langchain_atoma import RefusedAnswerError, TruncatedAnswerError, errors
+from langchain_atoma import (
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+    errors,
+)
 
 METHODS = ["json_schema", "function_calling", "json_mode"]
 COMPLETE = {"city": "Bern", "rain": True}
@@ -123,10 +130,68 @@ def test_with_the_raw_message(scripted_chat, engine, canary, method):
     assert result["parsing_error"] is None
     assert result["raw"].response_metadata["atoma"]["sealed"] is True
 
-    scripted_for(engine, method, {"city": "Bern"})
-    result = model.invoke(canary)
-    assert result["parsed"] is None
-    assert isinstance(result["parsing_error"], ValueError | lc.OutputParserException)
+    scripted_for(engine, method, {"city": "hunter2"})
+    for result in (model.invoke(canary), asyncio.run(model.ainvoke(canary))):
+        assert result["parsed"] is None
+        assert_tells_the_schema_alone(result["parsing_error"])
+
+
+def assert_tells_the_schema_alone(error, name="Report"):
+    assert isinstance(error, UnparsableAnswerError)
+    assert isinstance(error, lc.OutputParserException)
+    assert error.message == f"The answer does not fit the schema {name}."
+    assert error.exposure is errors.Exposure.SEALED
+    assert (error.llm_output, error.observation, error.send_to_llm) == (
+        None,
+        None,
+        False,
+    )
+    assert error.__context__ is None
+    assert "hunter2" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_that_does_not_fit_is_not_quoted(
+    scripted_chat, engine, canary, method
+):
+    scripted_for(engine, method, {"city": "Bern", "rain": "hunter2"})
+    model = scripted_chat.with_structured_output(Report, method=method)
+    with pytest.raises(UnparsableAnswerError) as caught:
+        model.invoke(canary)
+    assert_tells_the_schema_alone(caught.value)
+    with pytest.raises(UnparsableAnswerError) as caught:
+        asyncio.run(model.ainvoke(canary))
+    assert_tells_the_schema_alone(caught.value)
+
+
+@pytest.mark.parametrize(("schema", "name"), [(SCHEMA, "Report"), (None, "JSON")])
+def test_an_answer_that_is_no_json_is_not_quoted(
+    scripted_chat, engine, canary, schema, name
+):
+    scripted_for(engine, "json_mode", "hunter2")
+    model = scripted_chat.with_structured_output(schema, method="json_mode")
+    with pytest.raises(UnparsableAnswerError) as caught:
+        model.invoke(canary)
+    assert_tells_the_schema_alone(caught.value, name)
+
+
+def test_a_streamed_call_of_another_tool_is_not_quoted(scripted_chat, engine, canary):
+    function = {"name": "hunter2", "arguments": "{}"}
+    call = {"index": 0, "id": "1", "function": function}
+    engine.chunks = [
+        {"delta": {"tool_calls": [call]}},
+        {"delta": {}, "finish_reason": "tool_calls"},
+    ]
+    model = scripted_chat.with_structured_output(Report, method="function_calling")
+    with pytest.raises(UnparsableAnswerError) as caught:
+        [*model.stream(canary)]
+    assert_tells_the_schema_alone(caught.value)
+
+
+def test_the_parser_says_what_it_returns(scripted_chat):
+    parser = scripted_chat.with_structured_output(Report).last
+    assert parser.OutputType is Report
+    assert parser.parse(json.dumps(COMPLETE)) == Report(**COMPLETE)
 
 
 @pytest.mark.parametrize("method", METHODS)
