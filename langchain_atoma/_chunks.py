@@ -22,6 +22,7 @@ from ._errors import off_contract
 from ._parse import (
     answer_metadata,
     as_json,
+    is_object,
     once_info,
     said,
     thought,
@@ -82,7 +83,8 @@ class ChunkReader:
             raise off_contract("The stream holds no choice 0.", verdict)
         if self._calls.any_nameless():
             raise off_contract("A tool call has no name.", verdict)
-        if self._calls.any_cut_off() and not self._keep_truncated:
+        at_limit = self._info.get("finish_reason") == "length"
+        if self._calls.any_cut_off(at_limit=at_limit) and not self._keep_truncated:
             raise truncated_tool_call(verdict)
         return ChatGenerationChunk(
             message=AIMessageChunk(
@@ -159,7 +161,7 @@ class _Call:
             return True  # some engines give each call the same id
         # The same name again is either a repetition or a second call to the same tool.
         repeated = known and here
-        return not repeated and bool(arguments.strip()) and _is_object(self.arguments)
+        return not repeated and bool(arguments.strip()) and is_object(self.arguments)
 
 
 class _ToolCalls:
@@ -185,8 +187,15 @@ class _ToolCalls:
         """Return whether some call names no tool."""
         return not all(call.name for call in self._calls)
 
-    def any_cut_off(self) -> bool:
-        """Return whether core would complete the arguments of some call."""
+    def any_cut_off(self, *, at_limit: bool) -> bool:
+        """Return whether core would complete the arguments of some call.
+
+        Args:
+            at_limit: Whether the answer met its token limit: then a call without
+                arguments was cut off before them.
+        """
+        if at_limit and self._calls and not is_object(self._calls[-1].arguments):
+            return True
         return any(_is_cut_off(call.arguments) for call in self._calls)
 
     def _read(self, fragment: Mapping[str, Any], position: int) -> ToolCallChunk:
@@ -235,13 +244,6 @@ class _ToolCalls:
         """Return an id that no other call has: results are told apart by it."""
         is_taken = self._alike(call.given_id) != [call]
         return f"call_{uuid.uuid4().hex}" if is_taken else call.given_id
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(json.loads(arguments, strict=False), dict)
-    except ValueError:
-        return False
 
 
 def _is_cut_off(arguments: str) -> bool:

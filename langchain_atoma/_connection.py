@@ -51,11 +51,11 @@ class Clients:
 
     @cached_property
     def asynchronous(self) -> AsyncClient:
-        """The client for event loops."""
+        """The client for event loops, which knows what the other one knows."""
         from atoma_confidential import AsyncClient  # noqa: PLC0415
 
-        return AsyncClient(
-            http_client=self.settings.http_async_client, **self.settings.for_core
+        return AsyncClient.beside(
+            self.sync, http_client=self.settings.http_async_client
         )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.utils.utils import _build_model_kwargs, get_pydantic_field_names
 from pydantic import Field, model_validator
 
+import atoma_confidential as core
+
 from ._connection import AtomaConnection, Settings
 from ._convert import ReasoningPassback, to_wire
 from ._tools import response_format_of, tool_choice_of, tools_of
@@ -38,6 +40,9 @@ _PARAMETERS = (
 """The fields that are sent as they are."""
 
 
+_API = core.ChatParameters.__annotations__
+
+
 class ChatParameters(AtomaConnection):
     """The fields of a chat model."""
 
@@ -64,7 +69,7 @@ class ChatParameters(AtomaConnection):
     """Parameters of the engine, such as `top_k` or `chat_template_kwargs`."""
 
     model_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Further parameters of the API, such as `tools` or `functions`."""
+    """Further parameters: the API's, such as `tools`, and any other for the engine."""
 
     streaming: bool = False
     """Stream inside `invoke` as well, so that callbacks see each token."""
@@ -113,11 +118,15 @@ class ChatParameters(AtomaConnection):
             given.pop("parallel_tool_calls", None)
         if response_format := given.get("response_format"):
             given["response_format"] = response_format_of(response_format)
+        extra = {**self.extra_body, **(given.pop("extra_body", None) or {})}
+        model = given.pop("model", None) or self.model_name
+        # What the API does not know is the engine's.
+        extra |= {k: given.pop(k) for k in given.keys() - _API.keys()}
         return {
             **given,
             "messages": to_wire(messages, reasoning=self.reasoning_passback),
-            "model": given.get("model") or self.model_name,
-            "extra_body": {**self.extra_body, **(given.get("extra_body") or {})},
+            "model": model,
+            "extra_body": extra,
         }
 
     def _parameters(self) -> dict[str, Any]:

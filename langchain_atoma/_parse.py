@@ -33,6 +33,7 @@ __all__ = [
     "answer_metadata",
     "as_json",
     "chat_result",
+    "is_object",
     "once_info",
     "said",
     "thought",
@@ -65,7 +66,8 @@ def chat_result(
         # One figure for all choices: a sum over them must not multiply it.
         message.usage_metadata = usage if index == 0 else None
         info = once_info(choice)
-        if broken and info.get("finish_reason") == "length" and not keep_truncated:
+        at_limit = info.get("finish_reason") == "length" and not keep_truncated
+        if at_limit and (broken or _ends_open(choice["message"].get("tool_calls"))):
             raise truncated_tool_call(verdict)
         generations.append(ChatGeneration(message=message, generation_info=info))
     llm_output = {"token_usage": body.get("usage") or {}, **metadata}
@@ -158,6 +160,22 @@ def usage_of(usage: Any) -> UsageMetadata | None:
     if of_output:
         metadata["output_token_details"] = cast("OutputTokenDetails", of_output)
     return metadata
+
+
+def is_object(arguments: Any) -> bool:
+    """Return whether the arguments of a tool call are one whole JSON object."""
+    try:
+        return isinstance(json.loads(arguments, strict=False), dict)
+    except (TypeError, ValueError):
+        return isinstance(arguments, dict)
+
+
+def _ends_open(raw: Any) -> bool:
+    """Return whether the last of some tool calls lacks whole arguments."""
+    match raw:
+        case [*_, {"function": {"arguments": arguments}}]:
+            return not is_object(arguments)
+    return bool(raw)
 
 
 def truncated_tool_call(verdict: Verdict) -> TruncatedAnswerError:

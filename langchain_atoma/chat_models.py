@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 from langchain_core.language_models.chat_models import BaseChatModel
 from pydantic import ConfigDict, model_validator
 
-from ._cache_key import cache_key_of
+from atoma_confidential.attestation import TrustPolicy
+
 from ._chunks import ChunkReader
 from ._content import PROVIDER, register
 from ._errors import model_errors
@@ -279,7 +280,7 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
             **self._identifying_params,
             "atoma_api_base": self.atoma_api_base,
             "confidential": self.confidential,
-            "trust": cache_key_of(self.trust),
+            "trust": (self.trust or TrustPolicy.proxy_asserted()).identity,
         }
         own = super()._get_llm_string(stop=stop, **kwargs)
         return f"{own}---{sorted(needed.items())}"

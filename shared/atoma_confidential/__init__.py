@@ -56,6 +56,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._request import ChatParameters
     from ._settings import ClientSettings
     from ._wire import Model
     from .async_client import AsyncChatStream, AsyncClient
@@ -73,6 +74,7 @@ __all__ = [
     "AttestationError",
     "AuthenticationError",
     "BalanceError",
+    "ChatParameters",
     "ChatReply",
     "ChatStream",
     "Client",
@@ -126,6 +128,7 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
+        "_request": ["ChatParameters"],
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
         "async_client": ["AsyncChatStream", "AsyncClient"],

@@ -35,3 +35,10 @@ def test_pinned_accepts_what_was_pinned_and_nothing_else(key):
 def test_a_pin_that_could_not_hold_is_refused(keys):
     with pytest.raises(InvalidInputError):
         TrustPolicy.pinned(keys=keys)
+
+
+def test_policies_are_told_apart_by_the_keys_they_accept():
+    one = TrustPolicy.pinned(keys=[KEY, OTHER])
+    assert one.identity == TrustPolicy.pinned(keys=[OTHER, KEY]).identity
+    assert one.identity != TrustPolicy.pinned(keys=[KEY]).identity
+    assert one.identity != TrustPolicy.proxy_asserted().identity

@@ -149,6 +149,13 @@ def test_a_cut_off_call_is_an_error_that_tells_nothing(answer):
     assert caught.value.exposure is errors.Exposure.SEALED
 
 
+@pytest.mark.parametrize("begun", ["", None, " ", "[1", "nul"])
+def test_a_call_cut_off_before_its_arguments_is_no_call(answer, begun):
+    whole = call('{"a": 1}') | {"id": "first"}
+    with pytest.raises(TruncatedAnswerError):
+        answer(tool_calls=[whole, call(begun)], finish_reason="length")
+
+
 def test_a_cut_off_call_can_be_kept(scripted, engine, make_chat, canary):
     engine.message = {"content": None, "tool_calls": [call('{"a": "hunt')]}
     engine.choice = {"finish_reason": "length"}

@@ -187,6 +187,13 @@ def test_settings_that_cannot_be_used(atoma, make_chat):
         make_chat(atoma, timeout=0)
 
 
-def test_a_parameter_that_does_not_exist(chat):
-    with pytest.raises(TypeError, match=r"top_k.*extra_body"):
-        chat.invoke("Hi", top_k=5)
+def test_a_parameter_that_the_api_does_not_know_is_the_engines(
+    atoma, chat, make_chat, canary
+):
+    chat.invoke(canary, top_k=5)
+    with pytest.warns(UserWarning, match="top_k"):
+        model = make_chat(atoma, top_k=6, extra_body={"min_p": 0.5})
+    model.invoke(canary)
+    one, other = (opened.body for opened in atoma.opened)
+    assert one["top_k"] == 5
+    assert (other["top_k"], other["min_p"]) == (6, 0.5)

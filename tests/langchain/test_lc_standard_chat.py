@@ -52,6 +52,9 @@ class _OverHttp(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _network(self, atoma):
         self.atoma = atoma
+        yield
+        plain = {"/v1/chat/completions", "/v1/embeddings"}
+        assert not plain & {exchange.path for exchange in atoma.exchanges}
 
     @property
     def chat_model_params(self):

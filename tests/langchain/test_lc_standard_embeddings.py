@@ -30,6 +30,8 @@ class _OverHttp(EmbeddingsIntegrationTests):
     @pytest.fixture(autouse=True)
     def _network(self, atoma):
         self.atoma = atoma
+        yield
+        assert "/v1/embeddings" not in {exchange.path for exchange in atoma.exchanges}
 
     @property
     def embedding_model_params(self):

@@ -294,6 +294,12 @@ def test_arguments_cut_off(streamed):
     assert "hunt" not in repr(caught.value) + str(caught.value)
 
 
+@pytest.mark.parametrize("begun", ["", " ", "[1", "nul"])
+def test_a_call_cut_off_before_its_arguments_is_no_call(streamed, begun):
+    with pytest.raises(TruncatedAnswerError):
+        streamed(fragment(begun, index=0, id="1", name="rm"), CUT)
+
+
 def test_arguments_that_are_no_json_make_an_invalid_call(streamed):
     message = streamed(fragment("nonsense", index=0, id="1", name="get"), CALLED)
     assert message.tool_calls == []

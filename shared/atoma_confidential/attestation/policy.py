@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..envelope import Recipient
+from ..envelope import Recipient, digest_of
 from ..errors import AttestationError, InvalidInputError
 
 __all__ = ["TrustPolicy"]
@@ -22,6 +22,14 @@ class TrustPolicy(abc.ABC):
     """Decides whether a node's key may be sealed to; its name is in every verdict."""
 
     name: str
+
+    @property
+    @abc.abstractmethod
+    def identity(self) -> str:
+        """A text that two policies share only if they accept the same keys.
+
+        What one policy let be asked, a cache must not answer for another.
+        """
 
     @abc.abstractmethod
     def appraise(self, recipient: Recipient) -> None:
@@ -54,6 +62,10 @@ class TrustPolicy(abc.ABC):
 class _ProxyAsserted(TrustPolicy):
     name = "proxy_asserted"
 
+    @property
+    def identity(self) -> str:
+        return self.name
+
     def appraise(self, recipient: Recipient) -> None:
         """Accept: that nothing is checked here is what the name says."""
 
@@ -66,6 +78,10 @@ class _Pinned(TrustPolicy):
     def __post_init__(self) -> None:
         if not self.keys:
             raise InvalidInputError("pinned() needs at least one key.")
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}:{digest_of(b''.join(sorted(self.keys))).hex()}"
 
     def appraise(self, recipient: Recipient) -> None:
         if recipient.public_key not in self.keys:
