@@ -34,6 +34,7 @@ _SYSTEM = (
     "If the passages do not hold the answer, say that you do not know."
 )
 _EXCERPT_CHARACTERS = 60
+_KEPT = "What was indexed so far is kept; the next run goes on from there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +107,23 @@ def _refresh(index: PassageIndex, passages: Sequence[Document]) -> Refreshed:
             return index.refresh(
                 passages, lambda stored: progress.update(task, completed=stored)
             )
-        except (ConfidentialError, KeyboardInterrupt):
-            note("What was indexed so far is kept; the next run goes on from there.")
+        except ConfidentialError:
+            note(_KEPT)
             raise
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_KEPT) from None
 
 
 def _report(folder: Folder, changed: Refreshed, index_dir: Path) -> None:
-    place = "" if changed.unchanged else f"Index, in clear: {index_dir}\n"
-    report = (
+    note(
         f"{_count(folder.files, 'file')}, "
         f"{_count(len(folder.passages), 'passage')}: "
         f"{changed.embedded} embedded, {changed.unchanged} unchanged, "
-        f"{changed.removed} removed.\n{place}"
+        f"{changed.removed} removed.",
+        style="dim",
     )
-    err.print(Text(printable(report), style="dim"), soft_wrap=True)
+    if not changed.unchanged:
+        note(f"Index, in clear: {index_dir}", style="dim")
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,8 +6,11 @@ Nothing of a traceback and nothing of a document ever goes into an error message
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
 import re
+import sys
 import unicodedata
 import warnings
 from typing import TYPE_CHECKING, NoReturn
@@ -21,7 +24,17 @@ from atoma_confidential.errors import ConfidentialError, MissingCredentialsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CommandError", "err", "failures", "note", "out", "printable", "say_error"]
+__all__ = [
+    "CommandError",
+    "err",
+    "failures",
+    "legible",
+    "note",
+    "out",
+    "printable",
+    "say_error",
+    "sound",
+]
 
 out = Console(highlight=False)
 err = Console(highlight=False, stderr=True)
@@ -31,6 +44,9 @@ _NO_KEY = (
     "lines it prints."
 )
 _INTERRUPTED = 130
+
+# The characters that make a terminal show others in another order.
+_REORDERING = {"FSI", "LRE", "LRI", "LRO", "PDF", "PDI", "RLE", "RLI", "RLO"}
 
 # The core's advice names Python parameters.
 _AS_OPTIONS = re.compile(r"(stream_mode)='(\w+)'")
@@ -46,15 +62,25 @@ class CommandError(Exception):
 
 
 def printable(text: str) -> str:
-    """Drop control characters: an answer must not be able to drive the terminal."""
+    """Drop what drives the terminal or reorders the line; replace half characters."""
     return "".join(
-        char for char in text if char in "\n\t" or unicodedata.category(char) != "Cc"
+        char for char in sound(text) if char in "\n\t" or not _is_control(char)
     )
 
 
-def note(text: str) -> None:
-    """Print one line beside the answer, in yellow."""
-    _line(text, style="yellow")
+def sound(text: str) -> str:
+    """Replace half surrogate pairs, which no encoding can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def legible(name: str) -> str:
+    """Escape what is not UTF-8 in the name of a file; other names stay other names."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def note(text: str, style: str = "yellow") -> None:
+    """Print one line beside the answer."""
+    _line(text, style)
 
 
 def say_error(error: ConfidentialError | CommandError) -> None:
@@ -68,8 +94,16 @@ def say_error(error: ConfidentialError | CommandError) -> None:
 
 
 def _line(text: str, style: str = "") -> None:
-    # Not wrapped: paths and names in it are there to be copied.
-    err.print(Text(printable(text), style=style), soft_wrap=True)
+    # One line, whatever the names in it are; not wrapped, for they are to be copied.
+    line = " ".join(printable(text).splitlines())
+    err.print(Text(line, style=style), soft_wrap=True)
+
+
+def _is_control(char: str) -> bool:
+    return (
+        unicodedata.category(char) == "Cc"
+        or unicodedata.bidirectional(char) in _REORDERING
+    )
 
 
 def _as_option(found: re.Match[str]) -> str:
@@ -79,6 +113,7 @@ def _as_option(found: re.Match[str]) -> str:
 @contextlib.contextmanager
 def failures() -> Iterator[None]:
     """Turn our errors into a red line and exit code 1, warnings into yellow lines."""
+    _tolerate_encodings()
     # What it logs about plain endpoints is said by the commands themselves.
     logging.getLogger("atoma_confidential").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
@@ -91,9 +126,16 @@ def failures() -> Iterator[None]:
         except (ConfidentialError, CommandError) as error:
             say_error(error)
             _exit(1)
-        except KeyboardInterrupt:
-            note("Interrupted.")
+        except KeyboardInterrupt as interrupt:
+            note(" ".join(["Interrupted.", *map(str, interrupt.args)]))
             _exit(_INTERRUPTED)
+
+
+def _tolerate_encodings() -> None:
+    # A terminal or a pipe that cannot carry a character gets "?", and no traceback.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _exit(code: int) -> NoReturn:

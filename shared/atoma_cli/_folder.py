@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langchain_core.documents import Document
-from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+from ._console import legible, sound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Folder", "label", "read_folder"]
 
@@ -25,6 +28,23 @@ SUFFIXES = (".md", ".pdf", ".txt")
 
 _PASSAGE_CHARACTERS = 1000  # multilingual-e5 reads 512 tokens
 _OVERLAP_CHARACTERS = 150
+
+# Where plain text is cut, best first. Text without spaces, or of nothing else, is cut
+# into pieces: joining single characters takes half a minute for the largest file.
+_CUTS = (r"\n\n+", r"\n+", " +", "(?s:.{50})")
+_MARKDOWN_CUTS = (
+    r"\n#{1,6} ",
+    r"```\n",
+    r"\n\*\*\*+\n",
+    r"\n---+\n",
+    r"\n___+\n",
+    *_CUTS,
+)
+
+# A file is read whole. The longest novels have 4 MiB of text; a PDF is mostly pictures
+# and fonts, and its reader takes several times its size.
+_LARGEST_TEXT = 8 * 2**20
+_LARGEST_PDF = 32 * 2**20
 
 # What pypdf lets through from a damaged file beside its own errors.
 _DAMAGED_PDF = (
@@ -57,12 +77,14 @@ def read_folder(root: Path) -> Folder:
     passages: list[Document] = []
     skipped: list[str] = []
     files = 0
+    inside = root.resolve()
     for path in _documents(root):
-        name = path.relative_to(root).as_posix()
+        name = legible(path.relative_to(root).as_posix())
         try:
+            _check(path, inside)
             found = [*_passages(path, name)]
         except _UnreadableError as error:
-            skipped.append(f"{name}: {error}")
+            skipped.append(f"{_one_line(name)}: {error}")
             continue
         passages += found
         files += 1
@@ -73,7 +95,12 @@ def label(passage: Document) -> str:
     """Name a passage by file, page and number, as the list of sources shows it."""
     at = passage.metadata
     page = f", page {at['page']}" if "page" in at else ""
-    return f"{at['source']}{page}, passage {at['passage']}"
+    return f"{_one_line(at['source'])}{page}, passage {at['passage']}"
+
+
+def _one_line(name: str) -> str:
+    # Or a name could show, on a line of its own, what only we may say.
+    return " ".join(name.split())
 
 
 def _documents(root: Path) -> Iterator[Path]:
@@ -85,9 +112,26 @@ def _documents(root: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
+def _check(path: Path, inside: Path) -> None:
+    # The folder may come from somebody else: a link in it must not fetch our other
+    # files, and reading a pipe or a device would never end.
+    try:
+        real = Path(os.path.realpath(path, strict=True))
+        found = real.stat()
+    except OSError as error:
+        raise _UnreadableError(error.strerror or "cannot be read") from None
+    if not real.is_relative_to(inside):
+        raise _UnreadableError("a link to outside of the folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise _UnreadableError("not a regular file")
+    largest = _LARGEST_PDF if path.suffix.lower() == ".pdf" else _LARGEST_TEXT
+    if found.st_size > largest:
+        raise _UnreadableError(f"larger than {largest // 2**20} MiB")
+
+
 def _passages(path: Path, name: str) -> Iterator[Document]:
     suffix = path.suffix.lower()
-    splitter = _markdown_splitter() if suffix == ".md" else _text_splitter()
+    splitter = _splitter(_MARKDOWN_CUTS if suffix == ".md" else _CUTS)
     pages = _pdf_pages(path) if suffix == ".pdf" else [_text(path)]
     empty = True
     for number, page in enumerate(pages, start=1):
@@ -119,27 +163,17 @@ def _pdf_pages(path: Path) -> list[str]:
             locked = reader.is_encrypted
             if locked and reader.decrypt("") == PasswordType.NOT_DECRYPTED:
                 raise _UnreadableError("it needs a password")
-            return [_sound(page.extract_text()) for page in reader.pages]
+            return [sound(page.extract_text()) for page in reader.pages]
     except OSError as error:
         raise _UnreadableError(error.strerror or "cannot be read") from None
     except (PyPdfError, *_DAMAGED_PDF):
         raise _UnreadableError("not a PDF, or a damaged one") from None
 
 
-def _sound(text: str) -> str:
-    # Broken fonts give half a character, which no encoding can carry.
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _text_splitter() -> RecursiveCharacterTextSplitter:
+def _splitter(cuts: Sequence[str]) -> RecursiveCharacterTextSplitter:
     return RecursiveCharacterTextSplitter(
-        chunk_size=_PASSAGE_CHARACTERS, chunk_overlap=_OVERLAP_CHARACTERS
-    )
-
-
-def _markdown_splitter() -> RecursiveCharacterTextSplitter:
-    return RecursiveCharacterTextSplitter.from_language(
-        Language.MARKDOWN,
+        [*cuts],
+        is_separator_regex=True,
         chunk_size=_PASSAGE_CHARACTERS,
         chunk_overlap=_OVERLAP_CHARACTERS,
     )

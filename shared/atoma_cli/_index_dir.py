@@ -8,16 +8,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TypedDict
 
 import typer
 
-from ._console import CommandError
+from ._console import CommandError, legible
 
 __all__ = ["check_model", "damaged", "default_directory", "prepare", "unwritable"]
 
 _SETTINGS = "index.json"
+
+# With the digest, and four bytes each, they stay below the 255 bytes of a file's name.
+_NAME_CHARACTERS = 60
+_WRITABLE_BY_OTHERS = 0o022
 
 
 class _Settings(TypedDict):
@@ -33,11 +38,17 @@ def default_directory(folder: Path) -> Path:
     """
     place = folder.resolve()
     digest = hashlib.blake2b(os.fsencode(place), digest_size=6).hexdigest()
-    return Path(typer.get_app_dir("atoma"), "indexes", f"{place.name}-{digest}")
+    name = legible(place.name)[:_NAME_CHARACTERS]
+    return Path(typer.get_app_dir("atoma"), "indexes", f"{name}-{digest}")
 
 
 def check_model(directory: Path, model: str) -> None:
-    """Refuse another embedding model than the index was made with, before sending."""
+    """Refuse what cannot be used, before anything is sent.
+
+    Raises:
+        CommandError: It was made with another model, is damaged, or is in the hands of
+            another user.
+    """
     settings = _read_settings(directory)
     if settings is not None and settings["embedding_model"] != model:
         raise _mismatch(
@@ -68,16 +79,39 @@ def prepare(directory: Path, model: str, dimensions: int) -> None:
 
 
 def _read_settings(directory: Path) -> _Settings | None:
+    _check_owner(directory)
     try:
         text = (directory / _SETTINGS).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError):
+    except OSError as error:
+        raise unwritable(directory, error.strerror) from None
+    except ValueError:
         raise damaged(directory) from None
     match _parsed(text):
         case {"embedding_model": str(model), "dimensions": int(dimensions)}:
             return {"embedding_model": model, "dimensions": dimensions}
     raise damaged(directory)
+
+
+def _check_owner(directory: Path) -> None:
+    """Refuse an index that others can change: it holds pickles, which run code."""
+    if sys.platform == "win32":
+        return  # it has access lists, and these numbers say nothing
+    try:
+        found = directory.stat()
+    except OSError:
+        return  # the settings cannot be read either, and that says why
+    if found.st_uid != os.geteuid():
+        why = "belongs to another user"
+    elif found.st_mode & _WRITABLE_BY_OTHERS and (directory / _SETTINGS).exists():
+        why = "can be changed by other users"
+    else:
+        return
+    raise CommandError(
+        f"The index in {directory} {why}, who could run code here.",
+        "Name a directory of your own with --index-dir.",
+    )
 
 
 def _parsed(text: str) -> object:
@@ -95,6 +129,7 @@ def _write_settings(directory: Path, model: str, dimensions: int) -> None:
             f"{directory} holds something else than an index.",
             "Name a new or an empty directory with --index-dir.",
         )
+    directory.chmod(0o700)  # it may have been there before
     settings: _Settings = {"embedding_model": model, "dimensions": dimensions}
     unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(directory / _SETTINGS)

@@ -79,7 +79,7 @@ def show_search(found: Search) -> None:
     first = {finding.text: finding for finding in reversed(found.findings)}
     for finding in sorted(first.values())[:3]:
         name = found.names[finding.text]
-        out.print(f"  {name}, as {finding.encoding}, {finding.where}")
+        out.print(Text(f"  {name}, as {finding.encoding}, {finding.where}"))
 
 
 def _indented(name: str, values: Iterable[str]) -> None:

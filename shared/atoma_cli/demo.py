@@ -14,24 +14,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from atoma_local import LocalAtoma, Wiretap
 
 from ._ask import Question, ask
-from ._console import failures, out
+from ._console import failures, out, printable
 from ._endpoint import Endpoint
 from ._wire_report import search, show_search, show_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["main"]
+__all__ = ["cli"]
+
+cli = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would print the key as a local variable
+)
 
 _ABOUT_THE_PROBE = (
     "One chat request was a harmless probe: does the node use fresh nonces in streams?"
 )
 
 
+@cli.command()
 def main(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
     question: str,
@@ -46,14 +53,14 @@ def main(
         tempfile.TemporaryDirectory() as index_dir,
     ):
         flag = "" if confidential else " --no-confidential"
-        out.print(f'[bold]$ atoma ask {folder} "{question}"{flag}[/bold]\n')
+        _title(f'$ atoma ask {folder} "{question}"{flag}\n')
         endpoint = Endpoint(
             confidential=confidential, base_url=tap.base_url, api_key=api_key
         )
         asked = ask(
             Question(folder, question, index_dir=Path(index_dir), k=4), endpoint
         )
-        out.print(f"\n[bold]On the wire to {base_url}[/bold]\n")
+        _title(f"\nOn the wire to {base_url}\n")
         show_view(tap.view())
         if confidential:
             out.print(_ABOUT_THE_PROBE, style="dim")
@@ -70,6 +77,11 @@ def _network() -> Iterator[tuple[str, str]]:
     else:
         with LocalAtoma() as atoma:
             yield atoma.base_url, atoma.api_key
+
+
+def _title(text: str) -> None:
+    # No markup: the user's words may look like it.
+    out.print(Text(printable(text), style="bold"), soft_wrap=True)
 
 
 def _conclude(found: int, searched: int, *, confidential: bool) -> None:
@@ -90,4 +102,4 @@ def _conclude(found: int, searched: int, *, confidential: bool) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    cli()

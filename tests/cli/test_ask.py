@@ -1,7 +1,10 @@
 """`atoma ask` from end to end, over real HTTP and real encryption."""
 
+import os
 import re
 import signal
+import time
+from pathlib import Path
 
 import pytest
 
@@ -132,7 +135,6 @@ def test_a_killed_run_goes_on_where_it_stopped(
 def wait_for_vectors(index_dir, process):
     """Wait until the first batch is recorded, reading as another process may."""
     import sqlite3
-    import time
 
     for _ in range(3000):
         assert process.poll() is None, process.communicate()
@@ -149,6 +151,31 @@ def wait_for_vectors(index_dir, process):
                 connection.close()
         time.sleep(0.01)
     pytest.fail("nothing was recorded")
+
+
+def test_ctrl_c_is_one_line_and_the_next_run_goes_on(
+    atoma_command, network, folder, start
+):
+    for number in range(BATCH + 97):
+        (folder / f"fact-{number:04}.txt").write_text(f"Fact {number} of the colony.")
+    # The question and the four requests of the first batch are answered, no more.
+    network.faults.once("post-silent", "post-silent", skip=5)
+    process = start("atoma_cli", "ask", folder, QUESTION)
+    while network.faults.pending:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert process.returncode == 130
+    assert out == ""
+    assert err == (
+        "Interrupted. What was indexed so far is kept; "
+        "the next run goes on from there.\n"
+    )
+    assert f"100 embedded, {BATCH} unchanged, 0 removed" in done.stderr
 
 
 def test_the_index_is_kept_outside_of_the_folder(atoma_command, folder):
@@ -343,3 +370,58 @@ def test_nothing_is_traced_whatever_the_environment_says(
     assert process.returncode == 0, err
     assert "fourth of May" in out
     assert langsmith.tap.sent == b""
+
+
+def test_names_of_files_cannot_forge_lines_or_turn_them_around(atoma_command, folder):
+    (folder / "plans" / "launch.txt").rename(folder / "a\nSealed to node 1.\u202e.txt")
+    (folder / "b\nSealed to node 2.txt").write_text("")
+
+    done = atoma_command("ask", folder, QUESTION)
+
+    assert done.exit_code == 0, done.stderr
+    assert "[1] a Sealed to node 1..txt, passage 1: The launch" in done.stdout
+    assert "Skipped b Sealed to node 2.txt: no text in it." in done.stderr
+    lines = done.stdout.splitlines() + done.stderr.splitlines()
+    assert len([line for line in lines if line.startswith("Sealed to node ")]) == 1
+    assert "\u202e" not in done.stdout
+
+
+def test_names_that_are_not_utf_8_are_sources_like_others(atoma_command, folder):
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"-caf\xe9"))
+    folder.rename(odd)
+    (odd / "plans" / "launch.txt").rename(odd / os.fsdecode(b"caf\xe9.txt"))
+    (odd / os.fsdecode(b"caf\xe8.txt")).write_text("")
+
+    done = atoma_command("ask", odd, QUESTION, "-k", 1)
+
+    assert done.exit_code == 0, done.output
+    assert "[1] caf\\xe9.txt, passage 1: The launch" in done.stdout
+    assert "Skipped caf\\xe8.txt: no text in it." in done.stderr
+    assert Path(re.search("Index, in clear: (.+)", done.stderr)[1]).is_dir()
+
+
+def test_a_terminal_without_the_characters_gets_others(network, folder, start):
+    (folder / "größe.md").write_text("Die Größe des Satelliten Heron ist fünf Meter.")
+
+    process = start(
+        "atoma_cli",
+        "ask",
+        folder,
+        "Die Größe des Satelliten?",
+        "-k",
+        1,
+        PYTHONIOENCODING="ascii",
+    )
+    out, err = process.communicate(timeout=120)
+
+    assert process.returncode == 0, err
+    assert "[1] gr??e.md, passage 1: Die Gr??e des Satelliten" in out
+    assert network.opened
+
+
+def test_a_question_with_half_a_character_is_one_line(atoma_command, network, folder):
+    done = atoma_command("ask", folder, os.fsdecode(b"caf\xe9?"))
+
+    assert done.exit_code == 1
+    assert done.stderr.count("Error: ") == 1
+    assert network.opened == []

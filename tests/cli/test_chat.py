@@ -61,6 +61,14 @@ def test_the_verdict_of_the_last_answer_is_shown_on_request(atoma_command):
     assert "Sealed to node" in done.stderr
 
 
+def test_input_that_is_not_utf_8_is_no_traceback(atoma_command, network):
+    done = atoma_command("chat", input=b"Where is the caf\xe9 of the town?\n")
+
+    assert done.exit_code == 0, done.output
+    (asked,) = conversation(network)
+    assert asked["messages"][-1]["content"] == "Where is the caf\ufffd of the town?"
+
+
 def test_a_failed_turn_ends_a_pipe_with_exit_code_1(atoma_command, network):
     network.faults.always("lock-402")
 

@@ -73,3 +73,27 @@ def test_advice_names_the_option_and_not_the_python_parameter(capsys):
     assert said.startswith("Error: A nonce came twice.\n")
     assert "--stream-mode buffered" in said
     assert "stream_mode=" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tab\t, line\n", "tab\t, line\n"),
+        ("\x1b[2J\x07\r\x9b", "[2J"),
+        ("half \ud83d of it", "half ? of it"),
+        ("a\u202etxt.exe\u2066b\u2069", "atxt.exeb"),
+        ("שלום\u200f! 👩\u200d🔬", "שלום\u200f! 👩\u200d🔬"),
+    ],
+)
+def test_what_is_printed_cannot_drive_the_terminal(text, shown):
+    from atoma_cli._console import printable
+
+    assert printable(text) == shown
+
+
+def test_a_note_is_one_line(capsys):
+    from atoma_cli._console import note
+
+    note("In a\nb\u2028c\x85d  e")
+
+    assert capsys.readouterr().err == "In a b cd  e\n"

@@ -1,11 +1,13 @@
 """The demonstration finds nothing when sealed, everything when not, and can fail."""
 
+import subprocess
+import sys
+
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from atoma_cli._endpoint import Endpoint
-from atoma_cli.demo import main
+from atoma_cli.demo import cli
 
 QUESTION = "When is the launch of the Heron satellite?"
 
@@ -14,9 +16,7 @@ QUESTION = "When is the launch of the Heron satellite?"
 def demo(monkeypatch):
     """Run the demonstration in this process."""
     monkeypatch.setenv("COLUMNS", "120")
-    command = typer.Typer()
-    command.command()(main)
-    return lambda *arguments: CliRunner().invoke(command, [*map(str, arguments)])
+    return lambda *arguments: CliRunner().invoke(cli, [*map(str, arguments)])
 
 
 def test_sealed_nothing_is_found(start, folder):
@@ -84,3 +84,35 @@ def test_an_error_is_one_line(demo, folder, network, monkeypatch):
     assert done.exit_code == 1
     assert done.stderr.count("Error: ") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_question_is_not_taken_for_markup(demo, folder):
+    done = demo(folder, "What does [/x] mean, [bold]Heron[/bold]?")
+
+    assert done.exit_code == 0, done.output
+    assert '"What does [/x] mean, [bold]Heron[/bold]?"' in done.stdout
+
+
+@pytest.mark.parametrize("module", ["atoma_cli.demo", "atoma_cli._app"])
+def test_an_unexpected_error_shows_no_variables(module):
+    """Typer's own report of an error would print the key and the question."""
+    script = (
+        f"from {module} import cli\n"
+        "@cli.command('fail')\n"
+        "def fail() -> None:\n"
+        "    key = 'SECRET'.lower()\n"
+        "    raise ZeroDivisionError\n"
+        "cli(['fail'])\n"
+    )
+    done = subprocess.run(  # noqa: S603  our own script
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert done.stderr.rstrip().endswith("ZeroDivisionError")
+    assert "secret" not in done.stderr

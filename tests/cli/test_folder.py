@@ -1,8 +1,12 @@
 """What `atoma ask` reads of a folder, and what it says about the rest."""
 
+import os
 import zlib
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
+from langchain_text_splitters import TextSplitter
 from pypdf import PdfWriter
 
 from atoma_cli._folder import label, read_folder
@@ -75,6 +79,31 @@ def test_cuts_long_documents_into_passages_that_overlap(tmp_path):
     assert all(sentence in joined for sentence in sentences)
 
 
+@pytest.mark.parametrize("name", ["long.txt", "long.md"])
+@pytest.mark.parametrize("unit", ["0123456789", " ", "\n"])
+def test_text_without_words_is_not_cut_character_by_character(
+    tmp_path, monkeypatch, name, unit
+):
+    (tmp_path / name).write_text(f"begin{unit * 10_000}end")
+    joined = []
+    merge = TextSplitter._merge_splits
+
+    def counting(self, splits, separator):
+        joined.extend(splits)
+        return merge(self, splits, separator)
+
+    monkeypatch.setattr(TextSplitter, "_merge_splits", counting)
+
+    texts = [passage.page_content for passage in read_folder(tmp_path).passages]
+
+    assert len(joined) < 10_000 * len(unit) / 25
+    assert texts[0].startswith("begin")
+    assert texts[-1].endswith("end")
+    assert all(len(text) <= 1000 for text in texts)
+    if not unit.isspace():
+        assert all(before[-150:] == after[:150] for before, after in pairwise(texts))
+
+
 def test_hidden_files_and_folders_are_not_documents(tmp_path):
     for name in (".atoma/note.md", ".git/x.txt", ".secret.md"):
         path = tmp_path / name
@@ -138,6 +167,102 @@ def test_a_file_without_text_is_named_and_passed_over(tmp_path, name, write, rea
 
     assert [passage.page_content for passage in folder.passages] == ["Good text."]
     assert folder.skipped == [f"{name}: {reason}"]
+
+
+def too_large(path):
+    with path.open("wb") as file:
+        file.truncate(8 * 2**20 + 1)
+
+
+def too_large_pdf(path):
+    with path.open("wb") as file:
+        file.write(pdf("Cats sleep."))
+        file.truncate(32 * 2**20 + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "reason"),
+    [
+        (
+            "link.txt",
+            lambda path: path.symlink_to("../secret"),
+            "a link to outside of the folder",
+        ),
+        (
+            "two.md",
+            lambda path: path.symlink_to("../folder-too/secret"),
+            "a link to outside of the folder",
+        ),
+        (
+            "zero.txt",
+            lambda path: path.symlink_to("/dev/zero"),
+            "a link to outside of the folder",
+        ),
+        (
+            "loop.txt",
+            lambda path: path.symlink_to("loop.txt"),
+            "Too many levels of symbolic links",
+        ),
+        ("pipe.txt", os.mkfifo, "not a regular file"),
+        ("large.txt", too_large, "larger than 8 MiB"),
+        ("large.pdf", too_large_pdf, "larger than 32 MiB"),
+    ],
+)
+def test_a_file_that_would_harm_the_reader_is_not_opened(
+    tmp_path, monkeypatch, name, write, reason
+):
+    folder = tmp_path / "folder"
+    (tmp_path / "folder-too").mkdir()
+    folder.mkdir()
+    for secret in (tmp_path / "secret", tmp_path / "folder-too" / "secret"):
+        secret.write_text("Secret text.")
+    write(folder / name)
+
+    def opened(path, *_args, **_kwargs):
+        pytest.fail(f"{path} was opened")
+
+    monkeypatch.setattr(Path, "open", opened)  # a pipe would never end, nor a device
+    monkeypatch.setattr(Path, "read_text", opened)
+
+    found = read_folder(folder)
+
+    assert found.passages == []
+    assert found.skipped == [f"{name}: {reason}"]
+
+
+def test_links_within_the_folder_are_read_also_when_it_is_one_itself(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "note.bak").write_text("Good text.")
+    (tmp_path / "real" / "note.txt").symlink_to("note.bak")
+    (tmp_path / "linked").symlink_to("real")
+
+    folder = read_folder(tmp_path / "linked")
+
+    assert [label(passage) for passage in folder.passages] == ["note.txt, passage 1"]
+    assert folder.skipped == []
+
+
+def test_names_that_are_not_utf_8_are_escaped_and_stay_distinct(tmp_path):
+    for name in (b"caf\xe8.txt", b"caf\xe9.txt"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text("Same text.")
+
+    passages = read_folder(tmp_path).passages
+
+    assert [label(passage) for passage in passages] == [
+        "caf\\xe8.txt, passage 1",
+        "caf\\xe9.txt, passage 1",
+    ]
+    assert len({passage.metadata["source"] for passage in passages}) == 2
+
+
+def test_a_name_cannot_make_a_line_of_its_own(tmp_path):
+    (tmp_path / "a\n\u2028Sealed\r.txt").write_text("Text.")
+    (tmp_path / f"b{' ' * 80}Sealed.txt").write_text("")
+
+    folder = read_folder(tmp_path)
+
+    assert label(folder.passages[0]) == "a Sealed .txt, passage 1"
+    assert folder.skipped == ["b Sealed.txt: no text in it"]
 
 
 def test_a_byte_order_mark_is_not_text(tmp_path):

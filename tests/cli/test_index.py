@@ -1,6 +1,7 @@
 """The index on disk: what is embedded again, what is removed, what is refused."""
 
 import json
+import os
 import stat
 
 import pytest
@@ -10,7 +11,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from atoma_cli import _index
 from atoma_cli._console import CommandError
 from atoma_cli._index import open_index
-from atoma_cli._index_dir import check_model
+from atoma_cli._index_dir import check_model, default_directory
 
 # Qdrant leaves the files it could not use to the garbage collector.
 LEFT_OPEN = pytest.mark.filterwarnings(
@@ -223,9 +224,70 @@ def test_the_directory_is_private_and_ignored_by_git(tmp_path):
 
     refresh(directory, Counted(), passages("one"))
 
-    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert mode(directory) == 0o700
     assert (directory / ".gitignore").read_text() == "*\n"
     assert json.loads((directory / "index.json").read_text()) == {
         "embedding_model": "m",
         "dimensions": 8,
     }
+
+
+def mode(directory):
+    return stat.S_IMODE(directory.stat().st_mode)
+
+
+@pytest.mark.parametrize("before", [0o755, 0o777])
+def test_an_empty_directory_becomes_private(tmp_path, before):
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index").chmod(before)
+
+    refresh(tmp_path / "index", Counted(), passages("one"))
+
+    assert mode(tmp_path / "index") == 0o700
+
+
+def test_a_directory_with_other_things_in_it_keeps_its_mode(tmp_path):
+    (tmp_path / "mine").touch()
+    tmp_path.chmod(0o755)
+
+    with pytest.raises(CommandError, match="something else than an index"):
+        refresh(tmp_path, Counted(), passages("one"))
+
+    assert mode(tmp_path) == 0o755
+
+
+@pytest.mark.parametrize("open_to", [0o720, 0o702])
+def test_an_index_that_others_can_change_is_refused(tmp_path, open_to):
+    refresh(tmp_path, Counted(), passages("one"))
+    tmp_path.chmod(open_to)
+
+    with pytest.raises(CommandError, match="can be changed by other users"):
+        check_model(tmp_path, "m")
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_directory_of_another_user_is_refused(tmp_path, monkeypatch, made):
+    if made:
+        refresh(tmp_path, Counted(), passages("one"))
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
+
+    with pytest.raises(CommandError, match="belongs to another user"):
+        check_model(tmp_path, "m")
+
+
+@pytest.mark.parametrize("letter", ["x", "ß", "漢", "\N{HONEYBEE}"])
+def test_a_folder_with_the_longest_name_has_an_index(tmp_path, letter):
+    longest = letter * (255 // len(letter.encode()))
+    (tmp_path / longest).mkdir()
+    (tmp_path / longest[:-1]).mkdir()
+
+    directory = default_directory(tmp_path / longest)
+
+    assert len(os.fsencode(directory.name)) < 255
+    assert directory != default_directory(tmp_path / longest[:-1])
+
+
+def test_a_name_that_is_too_long_is_said_to_be_too_long(tmp_path):
+    with pytest.raises(CommandError, match="cannot be written: File name too long"):
+        check_model(tmp_path / ("x" * 256), "m")
