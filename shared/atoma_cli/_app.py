@@ -170,6 +170,13 @@ def local(
         str | None,
         typer.Option(show_default="random", help="The token clients must have."),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:N]",
+            help="Misbehave in this way at every request; may be given again.",
+        ),
+    ] = None,
 ) -> None:
     """Serve a local Atoma for development and tests; it is not a TEE."""
     if not is_loopback(host):
@@ -179,4 +186,11 @@ def local(
     with failures():
         from ._local import serve_local  # noqa: PLC0415  starlette, uvicorn
 
-        serve_local(host, port, nonces=nonces, upstream=upstream, api_key=api_key)
+        serve_local(
+            host,
+            port,
+            nonces=nonces,
+            upstream=upstream,
+            api_key=api_key,
+            faults=fault or (),
+        )

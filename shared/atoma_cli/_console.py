@@ -85,9 +85,11 @@ def note(text: str, style: str = "yellow") -> None:
 
 def say_error(error: ConfidentialError | CommandError) -> None:
     """Print one red line, then what left the process and the next step."""
-    _line(f"Error: {error.message}", style="bold red")
     if isinstance(error, ConfidentialError):
+        _line(f"Error: {error.headline}", style="bold red")
         _line(f"Left this process: {error.exposure.value}.")
+    else:
+        _line(f"Error: {error.message}", style="bold red")
     advice = _NO_KEY if isinstance(error, MissingCredentialsError) else error.advice
     if advice:
         _line(f"Next: {_AS_OPTIONS.sub(_as_option, advice)}")

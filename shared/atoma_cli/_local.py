@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from atoma_local import Backend, BuiltInBackend, LocalAtoma, UpstreamBackend, serve
+from atoma_local import (
+    FAULTS,
+    Backend,
+    BuiltInBackend,
+    Faults,
+    LocalAtoma,
+    UpstreamBackend,
+    serve,
+)
 
 from ._console import CommandError, err, note
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ._endpoint import Nonces
 
 __all__ = ["serve_local"]
@@ -20,15 +30,27 @@ _PATIENCE_SECONDS = 5
 
 
 def serve_local(
-    host: str, port: int, *, nonces: Nonces, upstream: str | None, api_key: str | None
+    host: str,
+    port: int,
+    *,
+    nonces: Nonces,
+    upstream: str | None,
+    api_key: str | None,
+    faults: Sequence[str] = (),
 ) -> None:
     """Print how to reach it, and serve until Ctrl-C.
 
     Raises:
-        CommandError: The port is taken.
+        CommandError: The port is taken, or there is no such fault.
     """
     backend: Backend = UpstreamBackend(upstream) if upstream else BuiltInBackend()
-    atoma = LocalAtoma(nonces=nonces.value, backend=backend, tokens=(), api_key=api_key)
+    atoma = LocalAtoma(
+        nonces=nonces.value,
+        backend=backend,
+        tokens=(),
+        api_key=api_key,
+        faults=_faults(faults),
+    )
     if upstream:
         _look_for(upstream)
     err.print("Export these two lines in another terminal. Ctrl-C ends.", style="dim")
@@ -38,6 +60,15 @@ def serve_local(
         raise CommandError(
             f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
             "Choose another with --port; 0 takes any free one.",
+        ) from None
+
+
+def _faults(names: Sequence[str]) -> Faults:
+    try:
+        return Faults(*names)
+    except (KeyError, ValueError):
+        raise CommandError(
+            "There is no such fault.", f"These there are: {', '.join(FAULTS)}."
         ) from None
 
 

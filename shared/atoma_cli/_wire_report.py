@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from atoma_local.encodings import SHORTEST
+
 from ._console import out, printable
 
 if TYPE_CHECKING:
@@ -19,15 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Search", "search", "show_search", "show_view"]
 
-# Shorter ones turn up in random base64 by accident.
-_SHORTEST = 12
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """Which texts of a run were looked for on the wire, and which were found."""
 
     names: Sequence[str]
+    too_short: Sequence[str]
     findings: Sequence[Finding]
     recorded: int
 
@@ -44,9 +44,11 @@ def search(tap: Wiretap, asked: Asked, question: str) -> Search:
         for number, passage in enumerate(asked.passages, start=1)
     }
     texts |= {"the question": question, "the answer": asked.answer.text}
-    texts = {name: text for name, text in texts.items() if len(text) >= _SHORTEST}
-    findings = tap.find(texts.values())
-    return Search([*texts], findings, len(tap.sent) + len(tap.received))
+    # Shorter ones turn up in random base64 by accident.
+    names = [name for name, text in texts.items() if len(text) >= SHORTEST]
+    findings = tap.find(texts[name] for name in names)
+    too_short = [name for name in texts if name not in names]
+    return Search(names, too_short, findings, len(tap.sent) + len(tap.received))
 
 
 def show_view(view: WireView) -> None:
@@ -68,18 +70,24 @@ def show_view(view: WireView) -> None:
 
 def show_search(found: Search) -> None:
     """Print what was looked for and how much of it was found."""
-    passages = sum(name.startswith("passage") for name in found.names)
     out.print(
-        f"Searched {found.recorded:,} recorded bytes for {passages} passages, "
-        "the question and the answer: plain, JSON-escaped, base64, hex, UTF-16 and "
-        "percent-encoded."
+        f"Searched {found.recorded:,} recorded bytes for {_listed(found.names)}: "
+        "plain, JSON-escaped, base64, hex, UTF-16 and percent-encoded."
     )
+    if found.too_short:
+        out.print(f"Too short to tell from chance: {_listed(found.too_short)}.")
     style = "bold red" if found.found else "bold green"
     out.print(f"Found: {found.found} of {len(found.names)}", style=style)
     first = {finding.text: finding for finding in reversed(found.findings)}
     for finding in sorted(first.values())[:3]:
         name = found.names[finding.text]
         out.print(Text(f"  {name}, as {finding.encoding}, {finding.where}"))
+
+
+def _listed(names: Sequence[str]) -> str:
+    passages = sum(name.startswith("passage") for name in names)
+    others = [name for name in names if not name.startswith("passage")]
+    return ", ".join([f"{passages} passages", *others])
 
 
 def _indented(name: str, values: Iterable[str]) -> None:

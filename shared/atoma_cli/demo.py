@@ -85,7 +85,10 @@ def _title(text: str) -> None:
 
 
 def _conclude(found: int, searched: int, *, confidential: bool) -> None:
-    if confidential:
+    if searched == 0:
+        passed = False
+        verdict = "Nothing was long enough to be searched for: nothing was shown."
+    elif confidential:
         passed = found == 0
         verdict = (
             "None of your text could be read on the way." if passed else "It leaked."

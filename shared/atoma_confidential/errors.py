@@ -125,14 +125,16 @@ class ConfidentialError(Exception):
         self.exposure = exposure
         self.indices: range | None = None
 
+    @property
+    def headline(self) -> str:
+        """What happened, and to which texts of an embedding call."""
+        if self.indices is None:
+            return self.message
+        return f"Texts {self.indices.start} to {self.indices.stop - 1}: {self.message}"
+
     def __str__(self) -> str:
-        where = f"Texts {_span(self.indices)}: " if self.indices is not None else ""
         left = f"Left the process: {self.exposure.value}."
-        return " ".join(filter(None, [f"{where}{self.message}", left, self.advice]))
-
-
-def _span(indices: range) -> str:
-    return f"{indices.start} to {indices.stop - 1}"
+        return " ".join(filter(None, [self.headline, left, self.advice]))
 
 
 class InvalidInputError(ConfidentialError, ValueError):

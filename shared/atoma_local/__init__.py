@@ -3,6 +3,7 @@
 It speaks the wire of docs/protocol.md, for development and tests. It is not a TEE.
 """
 
+from ._fault_table import FAULTS
 from .backend import Backend, BuiltInBackend, EngineError
 from .encodings import Pattern, encodings_of
 from .faults import Call, Fault, Faults
@@ -16,6 +17,7 @@ from .wire_view import ClearField, WireView
 from .wiretap import Finding, Wiretap
 
 __all__ = [
+    "FAULTS",
     "Backend",
     "BuiltInBackend",
     "Call",

@@ -116,3 +116,23 @@ def test_an_unexpected_error_shows_no_variables(module):
     assert done.stderr.startswith("Traceback (most recent call last):")
     assert done.stderr.rstrip().endswith("ZeroDivisionError")
     assert "secret" not in done.stderr
+
+
+def test_what_is_too_short_to_search_for_is_named(demo, tmp_path):
+    folder = tmp_path / "short"
+    folder.mkdir()
+    (folder / "bees.md").write_text("Bees!")
+    (folder / "owls.md").write_text("Owls fly at night.")
+    done = demo(folder, "Why?")
+
+    assert done.exit_code == 0, done.output
+    assert "1 passages, the answer:" in done.stdout
+    assert "Too short to tell from chance: 1 passages, the question." in done.stdout
+
+
+def test_a_search_for_nothing_shows_nothing(demo, folder, monkeypatch):
+    monkeypatch.setattr("atoma_cli._wire_report.SHORTEST", 10**6)
+    done = demo(folder, QUESTION)
+
+    assert done.exit_code == 1
+    assert "nothing was shown" in done.stdout

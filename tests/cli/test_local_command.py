@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from atoma_confidential import AuthenticationError, Client
+from atoma_confidential import AuthenticationError, Client, RateLimitError
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -95,3 +95,19 @@ def test_models_needs_a_key(atoma_command, monkeypatch):
 
     assert done.exit_code == 1
     assert "ATOMA_API_KEY" in done.stderr
+
+
+def test_misbehaves_as_told(start):
+    faults = ("--fault", "post-429-retry-after:0", "--fault", "stream-truncated:2")
+    found = settings(start("atoma_cli", "local", "--port", 0, *faults))
+
+    with pytest.raises(RateLimitError):
+        ask(found)
+
+
+def test_an_unknown_fault_lists_the_known_ones(atoma_command):
+    done = atoma_command("local", "--port", 0, "--fault", "gremlins")
+
+    assert done.exit_code == 1
+    assert "no such fault" in done.stderr
+    assert "post-429" in done.stderr
