@@ -1,5 +1,6 @@
 """Every Python block of the documentation runs, and every command in it exists."""
 
+import gc
 import re
 from pathlib import Path
 
@@ -26,12 +27,19 @@ def test_every_block_says_what_it_is():
     assert kinds == {"bash", "python", "text"}
 
 
+# LlamaIndex's agents bring these along.
+@pytest.mark.filterwarnings(
+    "ignore::pydantic.warnings.PydanticDeprecatedSince20",
+    "ignore::pydantic.warnings.PydanticDeprecatedSince211",
+    "ignore::ResourceWarning",
+)
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run(code, atoma, monkeypatch):
     monkeypatch.setenv("ATOMA_BASE_URL", atoma.base_url)
     monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
 
     exec(compile(code, "<documentation>", "exec"), {"__name__": "__main__"})  # noqa: S102
+    gc.collect()  # what a block leaves behind belongs to it
 
 
 def make_targets():

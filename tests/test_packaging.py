@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("atoma_cli", "atoma_confidential", "atoma_local", "langchain_atoma")
+PACKAGES = (
+    "atoma_cli",
+    "atoma_confidential",
+    "atoma_local",
+    "langchain_atoma",
+    "llama_index_atoma",
+)
+# A namespace that LlamaIndex shares with its integrations.
+NAMESPACE = "llama_index"
 
 
 def run(*command, check=True, **options):
@@ -79,7 +87,10 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
 
-    assert {top for top in tops if not top.endswith(".dist-info")} == {*PACKAGES}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        *PACKAGES,
+        NAMESPACE,
+    }
     assert {f"{package}/py.typed" for package in PACKAGES} <= {*names}
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
@@ -88,8 +99,8 @@ def test_every_module_is_in_the_wheel(wheel):
     shipped = {n for n in zipfile.ZipFile(wheel).namelist() if n.endswith(".py")}
     written = {
         path.relative_to(base).as_posix()
-        for base in (ROOT, ROOT / "shared")
-        for package in PACKAGES
+        for base in (ROOT, ROOT / "shared", ROOT / "shared/llama_index_namespace")
+        for package in (*PACKAGES, NAMESPACE)
         for path in (base / package).rglob("*.py")
     }
 
@@ -146,6 +157,24 @@ def test_each_package_imports_from_the_wheel_without_a_warning(full, package):
     done = full.run(full.python, "-W", "error", "-c", script)
 
     assert str(full.folder) in done.stdout
+
+
+def test_the_conventional_paths_work_beside_the_real_packages(full):
+    script = (
+        "import llama_index.core\n"
+        "from llama_index.llms.atoma import Atoma\n"
+        "from llama_index.embeddings.atoma import AtomaEmbedding\n"
+        "from atoma_local import LocalAtoma\n"
+        "with LocalAtoma() as atoma:\n"
+        "    known = {'api_key': atoma.api_key, 'base_url': atoma.base_url}\n"
+        "    print(Atoma(model='m', **known).complete('Hello').text)\n"
+        "    embedding = AtomaEmbedding(model_name='m', **known)\n"
+        "    print(len(embedding.get_text_embedding('a')))"
+    )
+    answer, length = full.run(full.python, "-c", script).stdout.strip().splitlines()
+
+    assert answer
+    assert length == "384"
 
 
 @pytest.mark.parametrize("command", [(), ("local",), ("models",), ("ask",), ("chat",)])

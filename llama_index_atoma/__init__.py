@@ -1,0 +1,70 @@
+"""LlamaIndex chat models and embeddings that are sealed to an Atoma node's key.
+
+    from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, use_atoma
+
+Names are loaded when they are first used: an indexing job that only embeds does not pay
+for chat models.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from atoma_confidential import errors
+from atoma_confidential._lazy import lazy
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from ._errors import (
+        RefusedAnswerError,
+        StructuredOutputError,
+        TruncatedAnswerError,
+    )
+    from ._tracing import (
+        PlaintextEgressError,
+        PlaintextEgressWarning,
+        assert_no_plaintext_egress,
+    )
+    from .embeddings import AtomaEmbedding, AtomaEmbeddings
+    from .llms import Atoma, AtomaChatModel
+    from .settings import use_atoma
+
+__all__ = [
+    "Atoma",
+    "AtomaChatModel",
+    "AtomaEmbedding",
+    "AtomaEmbeddings",
+    "PlaintextEgressError",
+    "PlaintextEgressWarning",
+    "RefusedAnswerError",
+    "StructuredOutputError",
+    "TruncatedAnswerError",
+    "__version__",
+    "assert_no_plaintext_egress",
+    "errors",
+    "use_atoma",
+]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "_errors": [
+            "RefusedAnswerError",
+            "StructuredOutputError",
+            "TruncatedAnswerError",
+        ],
+        "_tracing": [
+            "PlaintextEgressError",
+            "PlaintextEgressWarning",
+            "assert_no_plaintext_egress",
+        ],
+        "embeddings": ["AtomaEmbedding", "AtomaEmbeddings"],
+        "llms": ["Atoma", "AtomaChatModel"],
+        "settings": ["use_atoma"],
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,132 @@
+"""What can be asked of a chat model, and how a call becomes a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from llama_index.core.base.llms.types import ChatMessage
+from pydantic import Field, field_validator
+
+from ._answer import AnswerReader, OnTruncatedToolCall
+from ._connection import Connected, Settings
+from ._convert import ReasoningPassback, to_wire
+
+__all__ = ["ChatParameters"]
+
+_PARAMETERS = (
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "presence_penalty",
+    "seed",
+    "stop",
+    "temperature",
+    "top_logprobs",
+    "top_p",
+    "user",
+)
+"""The fields that are sent as they are."""
+
+
+class ChatParameters(Connected):
+    """The fields of a chat model."""
+
+    model: str
+    """The engine's model, in its exact case."""
+
+    base_url: str | None = None
+    """By default `ATOMA_BASE_URL`, then `ATOMA_API_BASE`, then the public network."""
+
+    confidential: bool = True
+    """False sends everything in clear, to the plain endpoints."""
+
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop: list[str] | str | None = None
+    temperature: float | None = None
+    top_logprobs: int | None = None
+    top_p: float | None = None
+    user: str | None = None
+
+    additional_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Further parameters of the API, sent with each call."""
+
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the engine, such as `top_k` or `chat_template_kwargs`."""
+
+    context_window: int | None = Field(default=None, gt=0)
+    """Tokens of prompt and answer together; by default what is known of the model.
+    Memories and synthesizers cut to it."""
+
+    is_function_calling_model: bool = True
+    """Whether the engine is set up to call tools; agents ask for it."""
+
+    stream_mode: Literal["auto", "live", "buffered"] = "auto"
+    """`auto` streams live only toward a node that has shown fresh nonces; `buffered`
+    never does; `live` always does, and warns where that is not confidential."""
+
+    stream_idle_timeout: float = 120.0
+    """Seconds between two events of a stream."""
+
+    reasoning_passback: ReasoningPassback = "never"
+    """Which of its own reasoning the model is shown again: none, that of the current
+    tool loop (since the last user message), or all."""
+
+    remote_images: bool = True
+    """Whether an image may be a URL, which the node fetches; nothing here ever does."""
+
+    on_truncated_tool_call: OnTruncatedToolCall = "raise"
+    """What to do with a tool call whose arguments met the token limit. Kept, it has
+    none."""
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, name: str) -> str:
+        if not name.strip():
+            raise ValueError("model is empty; name one, such as `atoma models` lists.")
+        return name
+
+    def _request(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the arguments of the core's call; what is passed wins."""
+        given = {**self._parameters(), **kwargs}
+        if not given.get("tools"):  # strict servers refuse these without tools
+            for name in ("tools", "tool_choice", "parallel_tool_calls"):
+                given.pop(name, None)
+        return {
+            **given,
+            "messages": to_wire(
+                messages,
+                reasoning=self.reasoning_passback,
+                remote_images=self.remote_images,
+            ),
+            "model": given.get("model") or self.model,
+            "extra_body": {**self.extra_body, **(given.get("extra_body") or {})},
+        }
+
+    def _reader(self, request: Mapping[str, Any]) -> AnswerReader:
+        return AnswerReader(
+            names=getattr(request.get("tools"), "names", None),
+            one_call=request.get("parallel_tool_calls") is False,
+            on_truncated=self.on_truncated_tool_call,
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in _PARAMETERS}
+        set_ = {name: value for name, value in fields.items() if value is not None}
+        return {**set_, **self.additional_kwargs}
+
+    def _settings(self) -> Settings:
+        settings = super()._settings()
+        settings.for_core["stream_mode"] = self.stream_mode
+        settings.for_core["stream_idle_timeout"] = self.stream_idle_timeout
+        return settings

@@ -1,0 +1,257 @@
+"""Models before a local Atoma, an engine that says what a test scripts, and ears.
+
+No test of this folder may reach another machine: that is checked for each of them.
+"""
+
+import copy
+import gc
+import socket
+import warnings
+
+import llama_index.core
+import pytest
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.settings import Settings
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from pydantic import Field
+
+from llama_index_atoma import AtomaChatModel, AtomaEmbeddings
+
+CHAT = "meta-llama/Llama-3.3-70B-Instruct"
+OTHER_CHAT = "meta-llama/Llama-3.1-8B-Instruct"
+EMBEDDINGS = "intfloat/multilingual-e5-large-instruct"
+
+
+def pytest_runtest_logfinish(nodeid, location):
+    """Collect what core never closes: memories' databases, and loops of its own.
+
+    No other test is to hear of that.
+    """
+    if any(name in nodeid for name in ("test_llama_rag", "test_llama_agents")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+
+
+class ScriptedEngine:
+    """Says what it is told to, and keeps what it was asked.
+
+    Attributes:
+        message: The whole answer's message.
+        choice: What stands beside the message in its choice.
+        chunks: The choices of a stream's chunks; those of successive streams if nested.
+        usage: Sent with the answer, and in a stream's last chunk.
+        asked: The bodies of the requests.
+    """
+
+    def __init__(self):
+        self.message = {"role": "assistant", "content": "Yes."}
+        self.choice = {"finish_reason": "stop"}
+        self.chunks = [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]
+        self.usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        self.asked = []
+
+    def chat(self, body):
+        self.asked.append(body)
+        choice = {"index": 0, "message": self.message, **self.choice}
+        return {**self._head(body), "choices": [choice], "usage": self.usage}
+
+    def stream_chat(self, body):
+        self.asked.append(body)
+        head = self._head(body)
+        for choice in copy.deepcopy(self.chunks):
+            yield {**head, "choices": [{"index": 0, "finish_reason": None, **choice}]}
+        yield {**head, "choices": [], "usage": self.usage}
+
+    def embed(self, body):
+        self.asked.append(body)
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        data = [
+            {"index": n, "embedding": [float(len(text)), 1.0]}
+            for n, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+        return {"model": body["model"], "data": data[::-1], "usage": usage}
+
+    def models(self):
+        return [CHAT, OTHER_CHAT, EMBEDDINGS]
+
+    def _head(self, body):
+        return {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
+
+
+class LegacyEars(BaseCallbackHandler):
+    """Keeps every callback event."""
+
+    def __init__(self):
+        super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
+        self.starts = []
+        self.ends = []
+
+    def on_event_start(
+        self, event_type, payload=None, event_id="", parent_id="", **kwargs
+    ):
+        self.starts.append((event_type.value, event_id, payload))
+        return event_id
+
+    def on_event_end(self, event_type, payload=None, event_id="", **kwargs):
+        self.ends.append((event_type.value, event_id, payload))
+
+    def start_trace(self, trace_id=None):
+        pass
+
+    def end_trace(self, trace_id=None, trace_map=None):
+        pass
+
+    def of(self, kind):
+        return [event for event in self.starts if event[0] == kind]
+
+    @property
+    def balanced(self):
+        begun = sorted(event[1] for event in self.starts if event[0] != "exception")
+        return begun == sorted(event[1] for event in self.ends)
+
+
+class EventEars(BaseEventHandler):
+    """Keeps every instrumentation event."""
+
+    events: list = Field(default_factory=list)
+
+    def handle(self, event, **kwargs):
+        self.events.append(event)
+
+    @property
+    def names(self):
+        return [type(event).__name__ for event in self.events]
+
+
+class SpanEars(BaseSpanHandler):
+    """Keeps what spans are told, and what their instances show of themselves."""
+
+    told: list = Field(default_factory=list)
+
+    def new_span(self, id_, bound_args, instance=None, **kwargs):
+        self.told.append(("enter", id_, repr(bound_args), repr(instance)))
+
+    def prepare_to_exit_span(self, id_, bound_args, instance=None, **kwargs):
+        self.told.append(("exit", id_, repr(kwargs), repr(instance)))
+
+    def prepare_to_drop_span(self, id_, bound_args, instance=None, **kwargs):
+        self.told.append(("drop", id_, repr(kwargs), repr(instance)))
+
+
+@pytest.fixture
+def engine():
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def scripted(make_atoma, engine):
+    """A local Atoma whose engine is scripted."""
+    return make_atoma(backend=engine)
+
+
+@pytest.fixture
+def make_chat():
+    def make(atoma, **fields):
+        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+        return AtomaChatModel(**{"model": CHAT, **connection, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_embeddings():
+    def make(atoma, **fields):
+        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+        return AtomaEmbeddings(**{"model_name": EMBEDDINGS, **connection, **fields})
+
+    return make
+
+
+@pytest.fixture
+def chat(atoma, make_chat):
+    return make_chat(atoma)
+
+
+@pytest.fixture
+def embeddings(atoma, make_embeddings):
+    return make_embeddings(atoma)
+
+
+@pytest.fixture
+def scripted_chat(scripted, make_chat):
+    """A model before the scripted engine, streaming live from the first call."""
+    return make_chat(scripted, stream_mode="live")
+
+
+@pytest.fixture
+def legacy():
+    return LegacyEars()
+
+
+@pytest.fixture
+def heard_by(legacy):
+    """Let a model's callbacks be heard by `legacy`."""
+
+    def attach(model):
+        model.callback_manager = CallbackManager([legacy])
+        return model
+
+    return attach
+
+
+@pytest.fixture
+def events():
+    """Hear all instrumentation events; such a handler is a sink, so allow it."""
+    ears = EventEars()
+    get_dispatcher().add_event_handler(ears)
+    return ears
+
+
+@pytest.fixture
+def spans():
+    ears = SpanEars()
+    get_dispatcher().add_span_handler(ears)
+    return ears
+
+
+@pytest.fixture(autouse=True)
+def _globals_as_they_were():
+    root = get_dispatcher()
+    kept = list(root.event_handlers), list(root.span_handlers), vars(Settings).copy()
+    yield
+    root.event_handlers, root.span_handlers = kept[0], kept[1]
+    vars(Settings).update(kept[2])
+    llama_index.core.global_handler = None
+
+
+@pytest.fixture(autouse=True)
+def egress(monkeypatch):
+    """Hosts other than this machine that were looked up or connected to: none."""
+    tried = []
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def is_local(host):
+        return host in (None, "", "localhost", "::1") or str(host).startswith("127.")
+
+    def checked_look_up(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        if not is_local(name):
+            tried.append(name)
+            raise socket.gaierror(f"{name} is not this machine")
+        return look_up(host, *args, **kwargs)
+
+    def checked_connect(self, address):
+        if isinstance(address, tuple) and not is_local(address[0]):
+            tried.append(address[0])
+            raise OSError(f"{address[0]} is not this machine")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket, "getaddrinfo", checked_look_up)
+    monkeypatch.setattr(socket.socket, "connect", checked_connect)
+    yield tried
+    assert tried == []
