@@ -1,4 +1,4 @@
-"""The node's side of the seal, for tests that need no server."""
+"""The node's side of the seal, and clients whose every byte is searched."""
 
 import base64
 import hashlib
@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import settings
+from shells import PATTERNS, SECRET, Asynchronous, Blocking
 
+from atoma_confidential import retry
 from atoma_confidential.envelope import Recipient
 
 # How long an example takes says nothing on a shared machine.
@@ -62,3 +64,38 @@ class NodeSide:
 @pytest.fixture(scope="session")
 def node():
     return NodeSide()
+
+
+@pytest.fixture(params=[Blocking, Asynchronous])
+def connect(request, recorded, canary):
+    """Make clients of one shell; what they say must not be found on the wire."""
+    assert canary in SECRET
+    shells = []
+
+    def make(atoma, **settings):
+        settings = {"api_key": atoma.api_key, "base_url": atoma.base_url} | settings
+        shells.append(request.param(**settings))
+        return shells[-1]
+
+    yield make
+    for shell in shells:
+        shell.close()
+    sent = [tap.sent for tap in recorded.taps]
+    assert not any(pattern.data in raw for pattern in PATTERNS for raw in sent)
+
+
+@pytest.fixture
+def delays(monkeypatch):
+    """Record the waits before repetitions, and do not wait."""
+    recorded = []
+    real = retry.Budget.delay
+
+    def delay(self, failure):
+        seconds = real(self, failure)
+        if seconds is None:
+            return None
+        recorded.append(seconds)
+        return 0
+
+    monkeypatch.setattr(retry.Budget, "delay", delay)
+    return recorded
