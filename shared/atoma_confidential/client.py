@@ -46,7 +46,8 @@ class Client:
     Args:
         http_client: Makes the connections instead of one of ours: for proxies and
             certificates. Its headers, cookies, auth and redirects are not used, and
-            closing it stays with the caller.
+            closing it stays with the caller. It knows no deadline: a server that drips
+            the head of a reply is then waited for.
         **settings: See `ClientSettings`.
 
     Raises:

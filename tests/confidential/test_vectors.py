@@ -271,6 +271,18 @@ def test_a_stream_opens_as_far_as_it_may(case, size):
     assert opened == [json.loads(text) for text in case["opened_utf8"]]
 
 
+@pytest.mark.parametrize("name", ["chat", "fresh_nonces"])
+def test_every_proper_prefix_of_a_recorded_stream_is_truncated(name):
+    (case,) = (c for c in FILES["streams"]["cases"] if c["name"] == name)
+    body = case["http_body"].encode()
+    for length in range(len(body)):
+        stream = StreamOpener(opener_for(case), refuse_nonce_reuse=False)
+        for _ in stream.feed(body[:length]):
+            pass
+        with pytest.raises(errors.StreamTruncatedError):
+            stream.finish()
+
+
 def test_a_repeated_nonce_gives_the_plaintexts_away():
     case = next(c for c in FILES["streams"]["cases"] if "keystream_reuse" in c)
     reuse = case["keystream_reuse"]
