@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from . import _wire
 from ._reply import StreamOpener, check_answer, open_answer
 from ._request import Request, chat_request
 from ._session import Flow, Reply, Send, Session, Sleep
 from ._wire import Lease
+from .attestation import AttestationResult
+from .attestation.policy import Appraisal, Candidate
 from .blinding import blind
 from .envelope import Opener, seal
 from .errors import (
     ConfidentialError,
     Exposure,
     OpenError,
+    PolicyUnsupportedError,
     RemoteProtocolError,
     greater,
 )
@@ -168,6 +171,7 @@ class _Exchange:
         self._request = request
         self._unopened: _Unopened | None = None
         self.left = Exposure.NOTHING
+        self._assurance = ""
 
     def sealed(self) -> Flow[Answer]:
         self._request.encode(stream=False)  # refuses before anything is sent
@@ -226,7 +230,9 @@ class _Exchange:
         reply = yield from self._make(send)
         lease = _wire.parse_lease(reply.body, units=request.units)
         session.locked.add(request.model)
-        session.trust.appraise(lease.recipient)
+        candidate = Candidate(lease.recipient, lease.node)
+        result = yield from _unfetched(session.trust.appraise(candidate, now=0))
+        self._assurance = result.assurance
         return lease
 
     def _whole(self, lease: Lease, *, stream: str) -> Flow[Answer]:
@@ -359,11 +365,20 @@ class _Exchange:
 
     def _verdict(self, lease: Lease, stream: str) -> Verdict:
         return Verdict.of_sealed(
-            assurance=self._session.trust.name,
+            assurance=self._assurance,
             node=lease.node,
             key=lease.recipient.fingerprint,
             stream=stream,
         )
+
+
+def _unfetched(appraisal: Appraisal) -> Flow[AttestationResult]:
+    yield from ()
+    try:
+        next(appraisal)
+    except StopIteration as stop:
+        return cast("AttestationResult", stop.value)
+    raise PolicyUnsupportedError("The policy wants something fetched.", Exposure.LOCK)
 
 
 def _accept(*, stream: bool) -> str:

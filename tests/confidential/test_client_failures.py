@@ -171,7 +171,7 @@ def test_a_key_that_is_not_pinned_is_never_sealed_to(atoma, connect):
     assert caught.value.exposure is Exposure.LOCK
     assert not posts(atoma)
     right = ac.TrustPolicy.pinned(keys=[atoma.node_public_key])
-    assert connect(atoma, trust=right).chat().verdict.assurance == "pinned"
+    assert connect(atoma, trust=right).chat().verdict.assurance == "key_pinned"
 
 
 def test_a_wrong_key_is_said_to_be_one(atoma, connect):

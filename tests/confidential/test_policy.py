@@ -8,6 +8,15 @@ from atoma_confidential import (
     Recipient,
     TrustPolicy,
 )
+from atoma_confidential.attestation.policy import Candidate
+
+
+def appraise(policy, key):
+    """Return the result of a policy that wants nothing fetched."""
+    with pytest.raises(StopIteration) as stop:
+        next(policy.appraise(Candidate(Recipient(key), 7), now=1e9))
+    return stop.value.value
+
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
@@ -15,17 +24,18 @@ OTHER = bytes(range(1, 33))
 
 def test_proxy_asserted_accepts_any_key_and_says_so():
     policy = TrustPolicy.proxy_asserted()
-    policy.appraise(Recipient(KEY))
-    assert policy.name == "proxy_asserted"
+    result = appraise(policy, KEY)
+    assert result.assurance == policy.name == "proxy_asserted"
+    assert [check.outcome for check in result.checks] == ["skipped"]
 
 
 @pytest.mark.parametrize("key", [KEY, base64.b64encode(KEY).decode()])
 def test_pinned_accepts_what_was_pinned_and_nothing_else(key):
     policy = TrustPolicy.pinned(keys=[key])
-    policy.appraise(Recipient(KEY))
+    assert appraise(policy, KEY).assurance == "key_pinned"
     assert policy.name == "pinned"
     with pytest.raises(AttestationError, match=Recipient(OTHER).fingerprint):
-        policy.appraise(Recipient(OTHER))
+        next(policy.appraise(Candidate(Recipient(OTHER), 7), now=1e9))
 
 
 @pytest.mark.parametrize(

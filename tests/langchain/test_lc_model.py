@@ -136,7 +136,7 @@ def test_a_copy_with_other_settings_has_its_own_connections(
 def test_the_trust_policy_decides(atoma, make_chat, canary):
     pinned = TrustPolicy.pinned(keys=[atoma.node_public_key])
     verdict = make_chat(atoma, trust=pinned).invoke(canary).response_metadata["atoma"]
-    assert verdict["assurance"] == "pinned"
+    assert verdict["assurance"] == "key_pinned"
     stranger = TrustPolicy.pinned(keys=[bytes(31) + b"\x09"])
     with pytest.raises(errors.AttestationError):
         make_chat(atoma, trust=stranger).invoke(canary)

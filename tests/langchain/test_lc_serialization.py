@@ -77,7 +77,7 @@ def test_a_model_with_a_policy_is_not_serialised_without_it(pinned, canary):
     assert written["type"] == "not_implemented"
     with pytest.raises(NotImplementedError):
         loaded(written)
-    assert pinned.invoke(canary).response_metadata["atoma"]["assurance"] == "pinned"
+    assert pinned.invoke(canary).response_metadata["atoma"]["assurance"] == "key_pinned"
 
 
 def test_a_policy_is_pickled_and_copied(pinned, atoma, monkeypatch):

@@ -1,5 +1,13 @@
 """Why a node's key may be trusted: evidence, and the policies that appraise it."""
 
 from .policy import TrustPolicy
+from .result import Assurance, AttestationResult, Check, Gpu, Outcome
 
-__all__ = ["TrustPolicy"]
+__all__ = [
+    "Assurance",
+    "AttestationResult",
+    "Check",
+    "Gpu",
+    "Outcome",
+    "TrustPolicy",
+]

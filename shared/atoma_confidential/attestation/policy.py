@@ -1,25 +1,64 @@
 """Which node keys a request may be sealed to.
 
-A policy is asked between the lock and the sealing, for each attempt: what it refuses,
-nothing is sealed to.
+A policy is asked between the lock and the sealing, for each key: what it refuses,
+nothing is sealed to. It does no I/O: it yields what it needs fetched.
 """
 
 from __future__ import annotations
 
 import abc
-import base64
-import binascii
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from ..envelope import Recipient, digest_of
-from ..errors import AttestationError, InvalidInputError
+from ..envelope import Recipient
+from ..receipt import Signer
+from .result import AttestationResult
 
-__all__ = ["TrustPolicy"]
+__all__ = ["Appraisal", "Candidate", "Fetch", "Fetched", "TrustPolicy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A key that the proxy hands out as that of a node."""
+
+    recipient: Recipient
+    node: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fetch:
+    """A request that an appraisal wants made; the API key is never sent with it.
+
+    Attributes:
+        url: Absolute, or a path on the host that keeps the nodes' attestation records.
+        body: JSON for a POST; None for a GET.
+        headers: Sent besides `Accept` and `Content-Type`.
+    """
+
+    url: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fetched:
+    """What a server answered to a `Fetch`, whatever its status."""
+
+    status: int
+    body: bytes
+
+
+Appraisal: TypeAlias = Generator[Fetch, Fetched, AttestationResult]
+"""Yields what is to be fetched, is resumed with what came of it, returns the result.
+
+Where a fetch fails for want of a connection or of time, `VerifierUnavailableError` is
+thrown into it.
+"""
 
 
 class TrustPolicy(abc.ABC):
-    """Decides whether a node's key may be sealed to; its name is in every verdict."""
+    """Decides whether a node's key may be sealed to; its name is in every result."""
 
     name: str
 
@@ -32,12 +71,34 @@ class TrustPolicy(abc.ABC):
         """
 
     @abc.abstractmethod
-    def appraise(self, recipient: Recipient) -> None:
-        """Return if the key is acceptable.
+    def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
+        """Return why the key is acceptable.
+
+        Args:
+            candidate: The key, and the node that it is said to be of.
+            now: Unix time, in seconds.
 
         Raises:
-            AttestationError: It is not.
+            AttestationError: It is not acceptable, or could not be checked.
         """
+
+    def appraise_signer(self, node: int, signer: Signer) -> bool:  # noqa: ARG002
+        """Return whether the signer of an answer is known to be this node.
+
+        Args:
+            node: The node that the request was sealed for.
+            signer: Who has signed the answer's digest.
+
+        Raises:
+            PinMismatchError: The node is known to sign as somebody else.
+        """
+        return False
+
+    def __and__(self, other: TrustPolicy) -> TrustPolicy:
+        """Return the policy that accepts what both accept."""
+        from ._combined import both  # noqa: PLC0415 - that module needs this class
+
+        return both(self, other)
 
     @staticmethod
     def proxy_asserted() -> TrustPolicy:
@@ -46,7 +107,9 @@ class TrustPolicy(abc.ABC):
         Whoever controls the proxy can then substitute a key and read everything
         (protocol 11.2).
         """
-        return _ProxyAsserted()
+        from ._asserted import ProxyAsserted  # noqa: PLC0415
+
+        return ProxyAsserted()
 
     @staticmethod
     def pinned(*, keys: Iterable[bytes | str]) -> TrustPolicy:
@@ -55,52 +118,6 @@ class TrustPolicy(abc.ABC):
         Raises:
             InvalidInputError: No key was given, or one is not a key.
         """
-        return _Pinned(frozenset(_key_bytes(key) for key in keys))
+        from ._pinned import pinned_keys  # noqa: PLC0415
 
-
-@dataclass(frozen=True, slots=True)
-class _ProxyAsserted(TrustPolicy):
-    name = "proxy_asserted"
-
-    @property
-    def identity(self) -> str:
-        return self.name
-
-    def appraise(self, recipient: Recipient) -> None:
-        """Accept: that nothing is checked here is what the name says."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pinned(TrustPolicy):
-    keys: frozenset[bytes]
-    name = "pinned"
-
-    def __post_init__(self) -> None:
-        if not self.keys:
-            raise InvalidInputError("pinned() needs at least one key.")
-
-    @property
-    def identity(self) -> str:
-        return f"{self.name}:{digest_of(b''.join(sorted(self.keys))).hex()}"
-
-    def appraise(self, recipient: Recipient) -> None:
-        if recipient.public_key not in self.keys:
-            raise AttestationError(
-                f"The proxy handed out the node key {recipient.fingerprint}, which is "
-                "not among the pinned ones."
-            )
-
-
-def _key_bytes(key: bytes | str) -> bytes:
-    if isinstance(key, bytes):
-        data: bytes | None = key
-    else:
-        try:
-            data = base64.b64decode(key, validate=True)
-        except (binascii.Error, ValueError):
-            data = None
-        if data and base64.b64encode(data).decode() != key:
-            data = None  # bits that no byte uses
-    if data is None or len(data) != 32:  # noqa: PLR2004 - an X25519 key
-        raise InvalidInputError("A pinned key has 32 bytes, or is their base64 text.")
-    return data
+        return pinned_keys(keys)

@@ -1,0 +1,65 @@
+"""The policy that accepts keys from a list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..envelope import digest_of
+from ..errors import InvalidInputError, PinMismatchError
+from .policy import Appraisal, Candidate, TrustPolicy
+from .result import Assurance, AttestationResult, Check, Outcome
+
+__all__ = ["pinned_keys"]
+
+
+def pinned_keys(keys: Iterable[bytes | str]) -> TrustPolicy:
+    """Return the policy for these keys; see `TrustPolicy.pinned`."""
+    pins = frozenset(_key_bytes(key) for key in keys)
+    if not pins:
+        raise InvalidInputError("pinned() needs at least one key.")
+    return _Pinned(pins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned(TrustPolicy):
+    keys: frozenset[bytes]
+    name = "pinned"
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}:{digest_of(b''.join(sorted(self.keys))).hex()}"
+
+    def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
+        yield from ()
+        key = candidate.recipient
+        if key.public_key not in self.keys:
+            raise PinMismatchError(
+                f"The proxy handed out the node key {key.fingerprint}, which is not "
+                "among the pinned ones."
+            )
+        return AttestationResult(
+            key=key.fingerprint,
+            node=candidate.node,
+            policy=self.name,
+            assurance=Assurance.KEY_PINNED,
+            verified_at=now,
+            checks=(Check("key", Outcome.PASSED, "among the pinned ones"),),
+        )
+
+
+def _key_bytes(key: bytes | str) -> bytes:
+    if isinstance(key, bytes):
+        data: bytes | None = key
+    else:
+        try:
+            data = base64.b64decode(key, validate=True)
+        except (binascii.Error, ValueError):
+            data = None
+        if data and base64.b64encode(data).decode() != key:
+            data = None  # bits that no byte uses
+    if data is None or len(data) != 32:  # noqa: PLR2004 - an X25519 key
+        raise InvalidInputError("A pinned key has 32 bytes, or is their base64 text.")
+    return data

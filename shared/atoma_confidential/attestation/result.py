@@ -1,0 +1,111 @@
+"""What an appraisal found: each check with its outcome, and what nobody checked.
+
+Values only. The words are those of RFC 9334: evidence is appraised under a policy, and
+that gives an attestation result.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = [
+    "NOT_PROVEN",
+    "Assurance",
+    "AttestationResult",
+    "Check",
+    "Gpu",
+    "Outcome",
+]
+
+
+class Assurance(enum.StrEnum):
+    """Why a node's key was accepted, from the weakest reason to the strongest."""
+
+    PROXY_ASSERTED = "proxy_asserted"
+    KEY_PINNED = "key_pinned"
+    GPU_WITNESSED = "gpu_witnessed"
+    GPU_WITNESSED_MEASURED = "gpu_witnessed_measured"
+
+
+class Outcome(enum.StrEnum):
+    """How a check ended; a check that was not made did not pass."""
+
+    PASSED = "passed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check by name, how it ended, and in a few words on what.
+
+    A check that fails has no result: it is an error.
+    """
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A GPU whose report was verified.
+
+    Attributes:
+        model: The chip's name, such as `GH100`.
+        chip_id: What tells it from all other chips, over all firmware.
+        leaf_serial: Serial number of the certificate that signed, in decimal.
+        driver: Version of its driver.
+        vbios: Version of its VBIOS.
+        mode: `single`, `multi` or `protected-pcie`; empty where the report names none.
+        firmware_id: Digest of its firmware, in hex; empty where the report has none.
+    """
+
+    model: str
+    chip_id: str
+    leaf_serial: str
+    driver: str
+    vbios: str
+    mode: str
+    firmware_id: str
+
+
+NOT_PROVEN = (
+    "that the key is held inside a confidential VM",
+    "what software runs",
+    "that these GPUs run your request",
+    "anything about the operator",
+)
+"""What remains open even where all of the network's evidence is good."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationResult:
+    """Why a node's key was accepted.
+
+    Attributes:
+        key: The key's fingerprint; see `Recipient.fingerprint`.
+        node: The node's number, as the proxy gave it.
+        policy: Name of the policy that accepted the key.
+        assurance: The strongest reason for it.
+        checks: What was checked, and what was skipped.
+        gpus: The GPUs that vouched for the key.
+        not_proven: What remains open.
+        nonce_source: Where the nonce of the evidence came from: `sui`, `user`, or empty
+            where none was needed.
+        evidence_digest: SHA-256 of the evidence, in hex; empty where there was none.
+        verified_at: Unix time of the appraisal, in seconds.
+        expires_at: Unix time from which on it has to be made again; None for never.
+    """
+
+    key: str
+    node: int
+    policy: str
+    assurance: Assurance
+    verified_at: float
+    checks: tuple[Check, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    not_proven: tuple[str, ...] = NOT_PROVEN
+    nonce_source: str = ""
+    evidence_digest: str = ""
+    expires_at: float | None = None
