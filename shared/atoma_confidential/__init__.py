@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from .attestation import TrustPolicy
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
+    from .explain import Crossing, Explanation
     from .replies import ChatReply, EmbeddingReply
     from .retry import RetryPolicy
     from .verdict import Verdict
@@ -103,6 +104,7 @@ __all__ = [
     "ConnectionFailedError",
     "ConnectionLostError",
     "ContextLengthError",
+    "Crossing",
     "DeviceNotAllowedError",
     "DigestMismatchError",
     "EmbeddingReply",
@@ -112,6 +114,7 @@ __all__ = [
     "EvidenceRejectedError",
     "EvidenceSignatureError",
     "EvidenceUnavailableError",
+    "Explanation",
     "Exposure",
     "FirmwareIdMismatchError",
     "InvalidInputError",
@@ -168,6 +171,7 @@ __getattr__ = lazy(
         "async_client": ["AsyncChatStream", "AsyncClient"],
         "attestation": ["TrustPolicy"],
         "client": ["ChatStream", "Client"],
+        "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],

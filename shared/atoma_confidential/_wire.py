@@ -21,8 +21,11 @@ from .envelope import DIGEST_BYTES, NONCE_BYTES, Envelope, Recipient
 from .errors import Exposure, RemoteProtocolError, StatusError
 
 __all__ = [
+    "CIPHERTEXT",
+    "CLEAR_REPLY_FIELDS",
     "LOCK_PATH",
     "MODELS_PATH",
+    "OPAQUE_FIELDS",
     "Endpoint",
     "Lease",
     "Model",
@@ -38,6 +41,23 @@ __all__ = [
 
 LOCK_PATH = "/v1/nodes/lock"
 MODELS_PATH = "/v1/models"
+
+CIPHERTEXT = "ciphertext"
+"""The one field that hides what is in it."""
+
+OPAQUE_FIELDS = frozenset(
+    {
+        "client_dh_public_key",
+        "node_dh_public_key",
+        "nonce",
+        "plaintext_body_hash",
+        "salt",
+    }
+)
+"""Fields of a sealed request that are random, or digests of what is random."""
+
+CLEAR_REPLY_FIELDS = ("nonce", "response_hash", "signature", "usage")
+"""The fields of a sealed answer and of its events besides the ciphertext."""
 
 _SIGNATURE_SIZES = (97, 98)
 _GCM_TAG_BYTES = 16
@@ -115,7 +135,7 @@ def envelope_body(
     """Return the request body: all ten fields, compact (protocol 5.1)."""
     return dump(
         {
-            "ciphertext": _text(envelope.ciphertext),
+            CIPHERTEXT: _text(envelope.ciphertext),
             "stack_small_id": lease.stack,
             "nonce": _text(envelope.nonce),
             "salt": _text(envelope.salt),
@@ -144,7 +164,7 @@ def parse_sealed(data: bytes) -> SealedReply:
         RemoteProtocolError: A field is missing, or is not base64 of its size.
     """
     fields = parse_object(data, "The answer", Exposure.SEALED)
-    ciphertext = _binary(fields, "ciphertext", Exposure.SEALED)
+    ciphertext = _binary(fields, CIPHERTEXT, Exposure.SEALED)
     if len(ciphertext) < _GCM_TAG_BYTES:
         raise _off_contract("The ciphertext is too short", Exposure.SEALED)
     return SealedReply(

@@ -28,7 +28,8 @@ from ._session import Flow, Reply, Send, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._wire import Model
-from .errors import ConfidentialError
+from .errors import ConfidentialError, InvalidInputError
+from .explain import Explanation, explain
 from .replies import ChatReply, EmbeddingReply
 from .verdict import Verdict
 
@@ -138,6 +139,39 @@ class Client:
     def models(self) -> list[Model]:
         """Return what the proxy lists; not all of it has confidential nodes."""
         return self._drive(list_models(self._connection.session))
+
+    def explain(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        model: str,
+        stream: bool = False,
+        extra_body: Mapping[str, Any] | None = None,
+        **parameters: Unpack[ChatParameters],
+    ) -> Explanation:
+        """Return who would see what of a chat call, without making it.
+
+        Takes what `chat` takes, and whether the answer would be streamed.
+        """
+        request = chat_request(
+            messages,
+            model=model,
+            parameters=parameters,
+            extra_body=extra_body,
+            stream=stream,
+        )
+        return explain(self._connection.session, request, stream=stream)
+
+    def explain_embed(
+        self, texts: str | Sequence[str], **parameters: Unpack[EmbeddingParameters]
+    ) -> Explanation:
+        """Return who would see what of the first batch of an embedding call."""
+        session = self._connection.session
+        plan = plan_embedding(texts, confidential=session.confidential, **parameters)
+        if not plan.batches:
+            raise InvalidInputError("There is nothing to embed.")
+        batch = [plan.texts[index] for index in plan.batches[0]]
+        return explain(session, plan.options.request(batch + plan.options.decoys()))
 
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""

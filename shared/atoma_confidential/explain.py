@@ -1,0 +1,193 @@
+"""Who would see what of a call, taken from the call itself.
+
+The exchange is rehearsed: it runs against a lock answer made up here, with a key nobody
+holds, and what it would send is taken apart instead of being sent. So a field that
+crosses in clear cannot be left out of the account.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from . import _wire
+from ._flow import exchange, exchange_stream
+from ._json import dump
+from ._request import Request
+from ._session import Flow, Reply, Send, Session
+from .attestation import TrustPolicy
+
+__all__ = ["Crossing", "Explanation", "explain"]
+
+_RANDOM = "random or derived from it"
+_FIRST_OF_A_NODE = "a fixed, harmless probe, once for each node key"
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One request, as the proxy sees it.
+
+    Attributes:
+        purpose: What it is for.
+        method: Its HTTP method.
+        path: Its path.
+        headers: Its header fields; the node's operator gets them all but the token.
+        clear: All fields of its body that cross readably, with their values or, where
+            those are secret or say nothing, what they are.
+        sealed: The fields that cross only inside the ciphertext.
+        sealed_bytes: Bytes of ciphertext; they show the padded length.
+    """
+
+    purpose: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    clear: Mapping[str, str]
+    sealed: tuple[str, ...] = ()
+    sealed_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Who sees what of one call.
+
+    Attributes:
+        crossings: The requests, in their order.
+        answer_clear: The fields of an answer that cross readably.
+        policy: Name of the policy that would have to accept the node's key.
+        proxy: What the proxy, and whoever controls it, sees or can find out.
+        node: What the node that serves the request sees.
+        network: What the network between them sees.
+    """
+
+    crossings: tuple[Crossing, ...]
+    answer_clear: tuple[str, ...]
+    policy: str
+    proxy: tuple[str, ...]
+    node: tuple[str, ...]
+    network: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return asdict(self)
+
+
+def explain(session: Session, request: Request, *, stream: bool = False) -> Explanation:
+    """Return who would see what of a request; nothing is sent.
+
+    Args:
+        session: The client's own.
+        request: What would be asked.
+        stream: Whether the answer would be streamed.
+
+    Raises:
+        InvalidInputError: The request would be refused.
+    """
+    content = tuple(request.body)
+    sends = list(_rehearsed(session, request, stream=stream))
+    return Explanation(
+        tuple(_crossing(send, content) for send in sends),
+        _wire.CLEAR_REPLY_FIELDS if session.confidential else ("everything",),
+        session.trust.name if session.confidential else "none",
+        **(_SEALED if session.confidential else _PLAIN),
+    )
+
+
+_SEALED = {
+    "proxy": (
+        "your API token and network address, and the time of each request",
+        "every field in clear listed here, and the size of everything sealed",
+        "which node serves the request, and its token counts (usage)",
+        "of a live stream: size and time of each piece",
+        "everything, if it hands out a key of its own and the policy lets it",
+    ),
+    "node": (
+        "the whole request and answer",
+        "the header fields, but not your API token",
+        "its published software logs the bodies of embedding requests",
+    ),
+    "network": ("TLS connections to the proxy, with their times and sizes",),
+}
+_PLAIN = {
+    "proxy": ("everything",),
+    "node": ("everything but your API token",),
+    "network": ("TLS connections to the proxy, with their times and sizes",),
+}
+
+
+def _rehearsed(session: Session, request: Request, *, stream: bool) -> Iterator[Send]:
+    """Yield what an exchange would send, up to the request itself."""
+    key = os.urandom(32)
+    nobody = replace(
+        session,
+        trust=TrustPolicy.proxy_asserted(),
+        nonces={},
+        probing=set(),
+        locked=set(),
+        warned=set(),
+    )
+    sends = [_sent(exchange(nobody, request), key)]
+    if stream:
+        sends = [_sent(exchange_stream(nobody, request), key) for _ in range(2)]
+    *before, last = sends[0]
+    yield from before
+    if stream and last.wait == "probe":
+        yield last
+        nobody.nonces[key] = "fresh"  # as if the probe had shown it
+        *_, last = sends[1]
+    yield last
+
+
+def _sent(flow: Flow[Any], key: bytes) -> Iterator[Send]:
+    """Yield a flow's requests until one carries content or a probe."""
+    lock: dict[str, Any] = {
+        "public_key": base64.b64encode(key).decode(),
+        "node_small_id": 0,
+        "stack_small_id": 0,
+    }
+    reply: Reply | None = None
+    while True:
+        step = flow.send(reply)
+        reply = None
+        if not isinstance(step, Send):
+            continue  # nobody else takes part in a rehearsal: there is no wait
+        yield step
+        if step.path != _wire.LOCK_PATH:
+            flow.close()
+            return
+        reply = Reply(200, {}, dump(lock))
+
+
+def _crossing(send: Send, content: tuple[str, ...]) -> Crossing:
+    body: dict[str, Any] = json.loads(send.body or b"{}")
+    ciphertext = body.pop(_wire.CIPHERTEXT, None)
+    sealed_bytes = len(base64.b64decode(ciphertext)) if ciphertext else 0
+    return Crossing(
+        purpose=_purpose(send, is_sealed=bool(ciphertext)),
+        method=send.method,
+        path=send.path,
+        headers={**send.headers, "Authorization": "your API token"},
+        clear={name: _shown(name, value) for name, value in body.items()},
+        sealed=() if send.wait == "probe" or not ciphertext else content,
+        sealed_bytes=sealed_bytes,
+    )
+
+
+def _purpose(send: Send, *, is_sealed: bool) -> str:
+    if send.path == _wire.LOCK_PATH:
+        return "reserves a node and asks for its key, before each request"
+    if send.wait == "probe":
+        return _FIRST_OF_A_NODE
+    return "the request, sealed" if is_sealed else "the request, in clear"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _wire.OPAQUE_FIELDS:
+        return _RANDOM
+    if isinstance(value, Mapping | list):
+        return "in clear"
+    return str(value)
