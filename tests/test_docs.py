@@ -117,3 +117,26 @@ def test_the_sections_that_the_code_cites_exist():
 
     assert cited >= {"4.5", "7.4", "11.3"}
     assert cited <= sections
+
+
+SHOWN_BY = re.compile(r"`([\w/]+\.py)(?:::(\w+))?`")
+
+
+def test_what_the_threat_model_claims_is_shown_by_tests_that_exist():
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    shown = SHOWN_BY.findall(page)
+
+    assert len(shown) >= 20
+    for path, name in shown:
+        text = (ROOT / "tests" / path).read_text()
+        assert not name or re.search(rf"^(async )?def {name}\(", text, re.MULTILINE)
+
+
+def test_each_row_of_the_threat_model_says_what_shows_it():
+    page = (ROOT / "docs" / "threat-model.md").read_text()
+    _, _, rows = page.partition("## What each party can do")
+    rows, _, _ = rows.partition("## The weaknesses")
+
+    for row in re.findall(r"^\| (?!attempt|---)(.*) \|$", rows, re.MULTILINE):
+        source = row.split(" | ")[3]
+        assert re.search(r"\.py|protocol \d|\]\(\w+\.md\)", source), row
