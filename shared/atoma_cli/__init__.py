@@ -17,9 +17,10 @@ def app() -> None:
     """Run the command line, or say which extra is missing."""
     try:
         from ._app import cli  # noqa: PLC0415  typer and rich come with the extra
+
+        cli()  # and so does what each command imports
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in {"", "atoma_cli", "atoma_confidential"}:
-            raise
+        if not missing or "atoma" in missing:
+            raise  # ours, and a bug
         sys.exit(f"atoma: {missing} is not installed. Run: pip install '{_EXTRA}'")
-    cli()

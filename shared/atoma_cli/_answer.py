@@ -10,10 +10,9 @@ from rich.text import Text
 from ._console import err, out, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable
 
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+    from ._backend import Piece, Verdict
 
 __all__ = ["Answer", "show_verdict", "stream_answer"]
 
@@ -22,28 +21,28 @@ _ASSURANCES = {"proxy_asserted": "for which the proxy alone vouches"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The text of an answer and its verdict, as the answer's metadata holds it."""
+    """The text of an answer and its verdict."""
 
     text: str
-    verdict: Mapping[str, bool | int | str]
+    verdict: Verdict
 
 
-def stream_answer(chat: BaseChatModel, messages: Sequence[BaseMessage]) -> Answer:
-    """Ask, print the answer piece by piece, and return all of it."""
-    pieces: list[str] = []
-    verdict: Mapping[str, bool | int | str] = {}
+def stream_answer(pieces: Iterable[Piece]) -> Answer:
+    """Print an answer piece by piece, and return all of it."""
+    texts: list[str] = []
+    verdict: Verdict = {}
     try:
-        for chunk in chat.stream([*messages]):
-            pieces.append(chunk.text)
-            out.print(Text(printable(chunk.text)), end="", soft_wrap=True)
-            verdict = chunk.response_metadata.get("atoma", verdict)
+        for piece in pieces:
+            texts.append(piece.text)
+            out.print(Text(printable(piece.text)), end="", soft_wrap=True)
+            verdict = piece.verdict or verdict
     finally:
-        if pieces:
+        if texts:
             out.print()
-    return Answer("".join(pieces), verdict)
+    return Answer("".join(texts), verdict)
 
 
-def show_verdict(verdict: Mapping[str, bool | int | str]) -> None:
+def show_verdict(verdict: Verdict) -> None:
     """Print in one line what was checked, and what was not."""
     if not verdict.get("sealed"):
         err.print(Text("Not sealed: the proxy could read all of this.", style="yellow"))

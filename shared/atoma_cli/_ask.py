@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from langchain_core.messages import HumanMessage, SystemMessage
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from atoma_confidential.errors import ConfidentialError
 
 from ._answer import Answer, show_verdict, stream_answer
+from ._backend import connect
 from ._console import CommandError, err, note, out, printable
-from ._folder import SUFFIXES, Folder, label, read_folder
+from ._folder import SUFFIXES, Folder, read_folder
 from ._index import PassageIndex, Refreshed, open_index
-from ._index_dir import check_model
+from ._index_dir import Maker, check, default_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from langchain_core.documents import Document
-    from langchain_core.messages import BaseMessage
-
-    from ._endpoint import Endpoint
+    from ._backend import Message
+    from ._endpoint import Endpoint, Framework
+    from ._passages import Passage
 
 __all__ = ["Asked", "Question", "ask"]
 
@@ -39,43 +38,49 @@ _KEPT = "What was indexed so far is kept; the next run goes on from there."
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, of which folder, with how many passages to answer from."""
+    """What is asked, of which folder, with how many passages to answer from.
+
+    Attributes:
+        folder: What to answer from.
+        text: What is asked.
+        k: How many passages to answer from.
+        index_dir: Where the index is kept; None for a place of its own.
+    """
 
     folder: Path
     text: str
-    index_dir: Path
     k: int
+    index_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """An answer, and everything that went into it."""
 
-    passages: Sequence[Document]
-    sources: Sequence[Document]
+    passages: Sequence[Passage]
+    sources: Sequence[Passage]
     answer: Answer
 
 
-def ask(question: Question, endpoint: Endpoint) -> Asked:
+def ask(question: Question, endpoint: Endpoint, framework: Framework) -> Asked:
     """Answer a question from a folder, printing the answer as it is written.
 
     Raises:
         CommandError: The folder has nothing to read, or its index does not fit.
     """
-    check_model(question.index_dir, endpoint.embedding_model)
+    directory = question.index_dir or default_directory(question.folder, framework)
+    maker = Maker(framework, endpoint.embedding_model)
+    check(directory, maker)
     folder = _read(question.folder)
-    chat, embeddings = endpoint.chat(), endpoint.embeddings()
+    with err.status("Loading …"):
+        backend = connect(framework, endpoint)
+        open_store = backend.open_store
     # Before the passages: it tells how long the vectors of a new index are.
-    vector = embeddings.embed_query(question.text)
-    with open_index(
-        question.index_dir,
-        embeddings,
-        model=endpoint.embedding_model,
-        dimensions=len(vector),
-    ) as index:
-        _report(folder, _refresh(index, folder.passages), question.index_dir)
+    vector = backend.embed_query(question.text)
+    with open_index(directory, open_store, maker, len(vector)) as index:
+        _report(folder, _refresh(index, folder.passages), directory)
         sources = index.nearest(vector, question.k)
-    answer = stream_answer(chat, _prompt(question.text, sources))
+    answer = stream_answer(backend.stream(_prompt(question.text, sources)))
     _list_sources(sources)
     show_verdict(answer.verdict)
     return Asked(folder.passages, sources, answer)
@@ -93,7 +98,7 @@ def _read(root: Path) -> Folder:
     return folder
 
 
-def _refresh(index: PassageIndex, passages: Sequence[Document]) -> Refreshed:
+def _refresh(index: PassageIndex, passages: Sequence[Passage]) -> Refreshed:
     columns = (TextColumn("Indexing"), BarColumn(), MofNCompleteColumn())
     with Progress(
         *columns,
@@ -130,23 +135,23 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _prompt(question: str, sources: Sequence[Document]) -> list[BaseMessage]:
+def _prompt(question: str, sources: Sequence[Passage]) -> list[Message]:
     passages = "\n\n".join(
-        f"[{number}] {label(source)}\n{source.page_content}"
+        f"[{number}] {source.label}\n{source.text}"
         for number, source in enumerate(sources, start=1)
     )
     return [
-        SystemMessage(_SYSTEM),
-        HumanMessage(f"Passages:\n\n{passages}\n\nQuestion: {question}"),
+        ("system", _SYSTEM),
+        ("user", f"Passages:\n\n{passages}\n\nQuestion: {question}"),
     ]
 
 
-def _list_sources(sources: Sequence[Document]) -> None:
+def _list_sources(sources: Sequence[Passage]) -> None:
     out.print("\n[bold]Sources[/bold]")
     for number, source in enumerate(sources, start=1):
-        excerpt = " ".join(source.page_content.split())
+        excerpt = " ".join(source.text.split())
         if len(excerpt) > _EXCERPT_CHARACTERS:
             excerpt = excerpt[:_EXCERPT_CHARACTERS].rstrip() + "…"
-        line = f"  [{number}] {label(source)}: {excerpt}"
+        line = f"  [{number}] {source.label}: {excerpt}"
         out.print(Text(printable(line)), soft_wrap=True)
     out.print()

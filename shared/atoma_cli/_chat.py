@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-
 from atoma_confidential.errors import ConfidentialError
 
 from ._answer import show_verdict, stream_answer
 from ._console import err, note, out, say_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
+    from ._backend import Backend, Message, Verdict
 
 __all__ = ["converse", "read_line"]
 
@@ -24,7 +21,7 @@ _HELP = "/new starts over, /verdict shows what was checked, /exit or Ctrl-D ends
 
 
 def converse(
-    chat: BaseChatModel,
+    backend: Backend,
     read: Callable[[], str | None],
     *,
     system: str = "",
@@ -33,14 +30,14 @@ def converse(
     """Answer line after line until there is none, remembering the conversation.
 
     Args:
-        chat: The model to talk to.
+        backend: Has the model to talk to.
         read: Gives the next line, None at the end.
         system: Instructions that stay on top of the conversation.
         forgiving: Forget a turn that fails and go on, instead of raising its error.
     """
-    opening: list[BaseMessage] = [SystemMessage(system)] if system else []
+    opening: list[Message] = [("system", system)] if system else []
     history = [*opening]
-    verdict: Mapping[str, bool | int | str] | None = None
+    verdict: Verdict | None = None
     while (line := read()) is not None:
         match line.strip():
             case "":
@@ -56,7 +53,7 @@ def converse(
                 err.print(_HELP, style="dim")
             case text:
                 with _forgiven() if forgiving else contextlib.nullcontext():
-                    verdict = _turn(chat, history, text)
+                    verdict = _turn(backend, history, text)
 
 
 def read_line() -> str | None:
@@ -71,13 +68,11 @@ def read_line() -> str | None:
         return None
 
 
-def _turn(
-    chat: BaseChatModel, history: list[BaseMessage], text: str
-) -> Mapping[str, bool | int | str]:
-    asked = HumanMessage(text)
-    answer = stream_answer(chat, [*history, asked])
+def _turn(backend: Backend, history: list[Message], text: str) -> Verdict:
+    asked: Message = ("user", text)
+    answer = stream_answer(backend.stream([*history, asked]))
     out.print()
-    history += [asked, AIMessage(answer.text)]
+    history += [asked, ("assistant", answer.text)]
     return answer.verdict
 
 

@@ -1,19 +1,18 @@
-"""What the commands talk to: their options, and the models made from them."""
+"""What the commands talk to, and how; no framework is needed to say it."""
 
 from __future__ import annotations
 
 import enum
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from langchain_atoma import AtomaChatModel, AtomaEmbeddings
+from typing import Any
 
 __all__ = [
     "CHAT_MODEL",
     "EMBEDDING_MODEL",
+    "TEXTS_A_REQUEST",
     "Endpoint",
+    "Framework",
     "Nonces",
     "StreamMode",
     "is_loopback",
@@ -28,8 +27,15 @@ _E5_QUERY = (
     "query\nQuery: "
 )
 
-# A batch of the index then takes a few requests, side by side.
-_TEXTS_A_REQUEST = 64
+TEXTS_A_REQUEST = 64
+"""A batch of the index then takes a few requests, side by side."""
+
+
+class Framework(enum.StrEnum):
+    """Whose models, index and store answer."""
+
+    LANGCHAIN = "langchain"
+    LLAMA_INDEX = "llama-index"
 
 
 class StreamMode(enum.StrEnum):
@@ -66,31 +72,16 @@ class Endpoint:
     base_url: str | None = None
     api_key: str | None = None
 
-    def chat(self) -> AtomaChatModel:
-        """Make the chat model; nothing is sent."""
-        from langchain_atoma import AtomaChatModel  # noqa: PLC0415  heavy
-
-        return AtomaChatModel(
-            model=self.chat_model,
-            stream_mode=self.stream_mode.value,
-            **self._connection(),
-        )
-
-    def embeddings(self) -> AtomaEmbeddings:
-        """Make the embedding model, with the query prefix it was trained with."""
-        from langchain_atoma import AtomaEmbeddings  # noqa: PLC0415  heavy
-
+    @property
+    def query_instruction(self) -> str:
+        """What the embedding model wants before a question, for it was trained so."""
         is_e5 = "e5" in self.embedding_model and "instruct" in self.embedding_model
-        return AtomaEmbeddings(
-            model=self.embedding_model,
-            query_instruction=_E5_QUERY if is_e5 else "",
-            chunk_size=_TEXTS_A_REQUEST,
-            **self._connection(),
-        )
+        return _E5_QUERY if is_e5 else ""
 
-    def _connection(self) -> dict[str, Any]:
+    def connection(self) -> dict[str, Any]:
+        """Return what the models of both frameworks are told about the network."""
         # The commands call the models themselves, so nothing around them is traced
-        # either: with this, LangSmith gets nothing, whatever the environment says.
+        # either: with this, tracers get nothing, whatever the environment says.
         settings: dict[str, Any] = {
             "confidential": self.confidential,
             "tracing_policy": "suppress",

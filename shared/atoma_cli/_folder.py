@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langchain_core.documents import Document
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from ._console import legible, sound
+from ._passages import Passage, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Folder", "label", "read_folder"]
+__all__ = ["SUFFIXES", "Folder", "read_folder"]
 
 SUFFIXES = (".md", ".pdf", ".txt")
 
@@ -63,7 +63,7 @@ _DAMAGED_PDF = (
 class Folder:
     """What a folder holds: its passages, and why some files gave none."""
 
-    passages: list[Document]
+    passages: list[Passage]
     files: int
     skipped: list[str]
 
@@ -74,7 +74,7 @@ class _UnreadableError(Exception):
 
 def read_folder(root: Path) -> Folder:
     """Cut every readable document below `root` into passages, in a stable order."""
-    passages: list[Document] = []
+    passages: list[Passage] = []
     skipped: list[str] = []
     files = 0
     inside = root.resolve()
@@ -84,23 +84,11 @@ def read_folder(root: Path) -> Folder:
             _check(path, inside)
             found = [*_passages(path, name)]
         except _UnreadableError as error:
-            skipped.append(f"{_one_line(name)}: {error}")
+            skipped.append(f"{one_line(name)}: {error}")
             continue
         passages += found
         files += 1
     return Folder(passages, files, skipped)
-
-
-def label(passage: Document) -> str:
-    """Name a passage by file, page and number, as the list of sources shows it."""
-    at = passage.metadata
-    page = f", page {at['page']}" if "page" in at else ""
-    return f"{_one_line(at['source'])}{page}, passage {at['passage']}"
-
-
-def _one_line(name: str) -> str:
-    # Or a name could show, on a line of its own, what only we may say.
-    return " ".join(name.split())
 
 
 def _documents(root: Path) -> Iterator[Path]:
@@ -129,16 +117,15 @@ def _check(path: Path, inside: Path) -> None:
         raise _UnreadableError(f"larger than {largest // 2**20} MiB")
 
 
-def _passages(path: Path, name: str) -> Iterator[Document]:
+def _passages(path: Path, name: str) -> Iterator[Passage]:
     suffix = path.suffix.lower()
     splitter = _splitter(_MARKDOWN_CUTS if suffix == ".md" else _CUTS)
     pages = _pdf_pages(path) if suffix == ".pdf" else [_text(path)]
     empty = True
-    for number, page in enumerate(pages, start=1):
-        where = {"source": name} | ({"page": number} if suffix == ".pdf" else {})
-        for position, text in enumerate(splitter.split_text(page), start=1):
+    for page, whole in enumerate(pages, start=1):
+        for number, text in enumerate(splitter.split_text(whole), start=1):
             empty = False
-            yield Document(text, metadata=where | {"passage": position})
+            yield Passage(text, name, number, page if suffix == ".pdf" else None)
     if empty:
         scanned = " (a scanned PDF needs text recognition first)"
         raise _UnreadableError("no text in it" + (scanned if suffix == ".pdf" else ""))

@@ -1,4 +1,4 @@
-"""Where an index is kept, which model it was made with, and what can be wrong with it.
+"""Where an index is kept, what it was made with, and what can be wrong with it.
 
 Everything here is known before anything is sent.
 """
@@ -9,14 +9,14 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import typer
 
 from ._console import CommandError, legible
 
-__all__ = ["check_model", "damaged", "default_directory", "prepare", "unwritable"]
+__all__ = ["Maker", "check", "damaged", "default_directory", "prepare", "unwritable"]
 
 _SETTINGS = "index.json"
 
@@ -25,12 +25,24 @@ _NAME_CHARACTERS = 60
 _WRITABLE_BY_OTHERS = 0o022
 
 
-class _Settings(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What makes an index; no other framework or model can use it.
+
+    They would not find each other's records, nor compare each other's vectors.
+    """
+
+    framework: str
     embedding_model: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    maker: Maker
     dimensions: int
 
 
-def default_directory(folder: Path) -> Path:
+def default_directory(folder: Path, framework: str) -> Path:
     """Return where the index of `folder` is kept unless the user says otherwise.
 
     Not inside the folder: it may come from somebody else, and so would an index in it,
@@ -39,42 +51,50 @@ def default_directory(folder: Path) -> Path:
     place = folder.resolve()
     digest = hashlib.blake2b(os.fsencode(place), digest_size=6).hexdigest()
     name = legible(place.name)[:_NAME_CHARACTERS]
-    return Path(typer.get_app_dir("atoma"), "indexes", f"{name}-{digest}")
+    home = Path(typer.get_app_dir("atoma"), "indexes")
+    return home / framework / f"{name}-{digest}"
 
 
-def check_model(directory: Path, model: str) -> None:
+def check(directory: Path, maker: Maker) -> None:
     """Refuse what cannot be used, before anything is sent.
 
     Raises:
-        CommandError: It was made with another model, is damaged, or is in the hands of
-            another user.
+        CommandError: It was made with another framework or model, is damaged, or is in
+            the hands of another user.
     """
     settings = _read_settings(directory)
-    if settings is not None and settings["embedding_model"] != model:
-        raise _mismatch(
-            directory,
-            f"was made with the embedding model {settings['embedding_model']}, "
-            f"not {model}",
+    if settings is None or settings.maker == maker:
+        return
+    made, wanted = settings.maker, maker
+    if made.framework != wanted.framework:
+        why = f"was made with {made.framework}, not {wanted.framework}"
+    else:
+        why = (
+            f"was made with the embedding model {made.embedding_model}, "
+            f"not {wanted.embedding_model}"
         )
+    raise _mismatch(directory, why)
 
 
-def prepare(directory: Path, model: str, dimensions: int) -> None:
+def prepare(directory: Path, maker: Maker, dimensions: int) -> None:
     """Make the directory of a new index, or check that an old one fits.
 
     Raises:
-        CommandError: It holds vectors of another length, or cannot be written.
+        CommandError: It was made with something else, holds vectors of another length,
+            or cannot be written.
     """
+    check(directory, maker)
     settings = _read_settings(directory)
     if settings is None:
         try:
-            _write_settings(directory, model, dimensions)
+            _write_settings(directory, _Settings(maker, dimensions))
         except OSError as error:
             raise unwritable(directory, error.strerror) from None
-    elif settings["dimensions"] != dimensions:
+    elif settings.dimensions != dimensions:
         raise _mismatch(
             directory,
-            f"holds vectors of {settings['dimensions']} dimensions, and {model} "
-            f"gives {dimensions} here",
+            f"holds vectors of {settings.dimensions} dimensions, and "
+            f"{maker.embedding_model} gives {dimensions} here",
         )
 
 
@@ -89,8 +109,12 @@ def _read_settings(directory: Path) -> _Settings | None:
     except ValueError:
         raise damaged(directory) from None
     match _parsed(text):
-        case {"embedding_model": str(model), "dimensions": int(dimensions)}:
-            return {"embedding_model": model, "dimensions": dimensions}
+        case {
+            "framework": str(framework),
+            "embedding_model": str(model),
+            "dimensions": int(dimensions),
+        }:
+            return _Settings(Maker(framework, model), dimensions)
     raise damaged(directory)
 
 
@@ -121,7 +145,7 @@ def _parsed(text: str) -> object:
         return None
 
 
-def _write_settings(directory: Path, model: str, dimensions: int) -> None:
+def _write_settings(directory: Path, settings: _Settings) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = directory / f"{_SETTINGS}.new"
     if {*directory.iterdir()} - {unfinished}:
@@ -130,8 +154,8 @@ def _write_settings(directory: Path, model: str, dimensions: int) -> None:
             "Name a new or an empty directory with --index-dir.",
         )
     directory.chmod(0o700)  # it may have been there before
-    settings: _Settings = {"embedding_model": model, "dimensions": dimensions}
-    unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    written = {**asdict(settings.maker), "dimensions": settings.dimensions}
+    unfinished.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     unfinished.replace(directory / _SETTINGS)
     (directory / ".gitignore").write_text("*\n", encoding="utf-8")
 

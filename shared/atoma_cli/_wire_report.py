@@ -40,7 +40,7 @@ class Search:
 def search(tap: Wiretap, asked: Asked, question: str) -> Search:
     """Look for every passage, the question and the answer in all that was recorded."""
     texts = {
-        f"passage {number}": passage.page_content
+        f"passage {number}": passage.text
         for number, passage in enumerate(asked.passages, start=1)
     }
     texts |= {"the question": question, "the answer": asked.answer.text}

@@ -31,6 +31,12 @@ def atoma_command(network):
     return run
 
 
+@pytest.fixture(params=["langchain", "llama-index"])
+def framework(request):
+    """Each of the frameworks that `atoma ask` can use."""
+    return request.param
+
+
 @pytest.fixture
 def start():
     """Start `python -m …` as a process; ends what is still running."""

@@ -1,14 +1,20 @@
 """`atoma ask` from end to end, over real HTTP and real encryption."""
 
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
+from llama_index.core import Settings
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
 
-from atoma_cli import _index
+from atoma_cli import _langchain_store, _llama_index_store
 from atoma_cli._index import BATCH
 from atoma_cli._index_dir import default_directory
 
@@ -27,12 +33,22 @@ PREFIX = (
 )
 
 
+@pytest.fixture
+def ask(atoma_command, framework):
+    """Run `atoma ask` with arguments, with each of the frameworks."""
+
+    def run(*arguments):
+        return atoma_command("ask", "--framework", framework, *arguments)
+
+    return run
+
+
 def assert_nothing_crossed(network, *texts):
     assert network.tap.find([*SECRETS, *texts]) == []
 
 
-def test_answers_from_the_folder_and_lists_its_sources(atoma_command, network, folder):
-    done = atoma_command("ask", folder, QUESTION, "-k", 2)
+def test_answers_from_the_folder_and_lists_its_sources(ask, network, folder):
+    done = ask(folder, QUESTION, "-k", 2)
 
     assert done.exit_code == 0, done.stderr
     answer, _, sources = done.stdout.partition("Sources")
@@ -49,8 +65,8 @@ def test_answers_from_the_folder_and_lists_its_sources(atoma_command, network, f
     assert_nothing_crossed(network, answer.strip())
 
 
-def test_the_model_gets_the_passages_and_the_question(atoma_command, network, folder):
-    atoma_command("ask", folder, QUESTION, "-k", 1, "--stream-mode", "buffered")
+def test_the_model_gets_the_passages_and_the_question(ask, network, folder):
+    ask(folder, QUESTION, "-k", 1, "--stream-mode", "buffered")
 
     body = network.opened[-1].body
     assert body["model"] == "meta-llama/Llama-3.3-70B-Instruct"
@@ -61,9 +77,9 @@ def test_the_model_gets_the_passages_and_the_question(atoma_command, network, fo
 
 
 def test_queries_are_embedded_with_the_prefix_of_the_model_and_passages_without(
-    atoma_command, network, folder
+    ask, network, folder
 ):
-    atoma_command("ask", folder, QUESTION)
+    ask(folder, QUESTION)
 
     query, passages = (
         body["input"] for path, body in network.opened if path.endswith("embeddings")
@@ -73,40 +89,84 @@ def test_queries_are_embedded_with_the_prefix_of_the_model_and_passages_without(
     assert not [passage for passage in passages if "Instruct" in passage]
 
 
-def test_a_second_run_embeds_nothing_but_the_question(atoma_command, embedded, folder):
+def test_both_frameworks_send_the_same(atoma_command, make_atoma, folder, monkeypatch):
+    """What is shared is shared: they find, ask and embed alike."""
+
+    def opened(framework):
+        atoma = make_atoma()
+        monkeypatch.setenv("ATOMA_BASE_URL", atoma.base_url)
+        monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
+        done = atoma_command("ask", folder, QUESTION, "--framework", framework)
+        assert done.exit_code == 0, done.stderr
+        return [(path, body) for path, body in atoma.opened], done.stdout
+
+    assert opened("langchain") == opened("llama-index")
+
+
+def test_langchain_is_the_default(atoma_command, folder):
     atoma_command("ask", folder, QUESTION)
+
+    assert (default_directory(folder, "langchain") / "index.json").exists()
+    assert not default_directory(folder, "llama-index").exists()
+
+
+def test_the_frameworks_do_not_share_an_index(atoma_command, embedded, folder):
+    for framework in ("langchain", "llama-index"):
+        done = atoma_command("ask", folder, QUESTION, "--framework", framework)
+
+        assert "3 embedded, 0 unchanged, 0 removed" in done.stderr
+        assert len(embedded()) == 3
+
+
+def test_an_index_of_another_framework_is_refused_before_anything_is_sent(
+    atoma_command, network, folder, tmp_path
+):
+    ask = ("ask", "--index-dir", tmp_path / "index", folder, QUESTION)
+    atoma_command(*ask)
+    sent = len(network.exchanges)
+
+    done = atoma_command(*ask, "--framework", "llama-index")
+
+    assert done.exit_code == 1
+    assert "was made with langchain, not llama-index" in done.stderr
+    assert f"Next: Delete {tmp_path / 'index'}" in done.stderr
+    assert len(network.exchanges) == sent
+
+
+def test_a_second_run_embeds_nothing_but_the_question(ask, embedded, folder):
+    ask(folder, QUESTION)
     assert len(embedded()) == 3
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert embedded() == []
     assert "0 embedded, 3 unchanged, 0 removed" in done.stderr
 
 
-def test_only_the_changed_file_is_embedded_again(atoma_command, embedded, folder):
-    atoma_command("ask", folder, QUESTION)
+def test_only_the_changed_file_is_embedded_again(ask, embedded, folder):
+    ask(folder, QUESTION)
     embedded()
     (folder / "bees.md").write_text("Bees sleep at night, holding on to each other.")
 
-    done = atoma_command("ask", folder, "Do bees sleep?", "-k", 1)
+    done = ask(folder, "Do bees sleep?", "-k", 1)
 
     assert embedded() == ["Bees sleep at night, holding on to each other."]
     assert "1 embedded, 2 unchanged, 1 removed" in done.stderr
     assert "bees.md, passage 1: Bees sleep" in done.stdout
 
 
-def test_a_deleted_file_is_no_source_any_more(atoma_command, folder):
-    atoma_command("ask", folder, QUESTION)
+def test_a_deleted_file_is_no_source_any_more(ask, folder):
+    ask(folder, QUESTION)
     (folder / "plans" / "launch.txt").unlink()
 
-    done = atoma_command("ask", folder, QUESTION, "-k", 9)
+    done = ask(folder, QUESTION, "-k", 9)
 
     assert "0 embedded, 2 unchanged, 1 removed" in done.stderr
     assert "launch.txt" not in done.stdout
 
 
 def test_a_killed_run_goes_on_where_it_stopped(
-    atoma_command, embedded, folder, start, tmp_path
+    ask, embedded, folder, start, tmp_path, framework
 ):
     lines = [
         f"Fact {n}: the {n}th heron of the colony sleeps on stone {n * 7}, far from "
@@ -116,13 +176,22 @@ def test_a_killed_run_goes_on_where_it_stopped(
     for number, line in enumerate(lines):
         (folder / f"fact-{number:04}.txt").write_text(line)
     index_dir = tmp_path / "index"
-    killed = start("atoma_cli", "ask", "--index-dir", index_dir, folder, QUESTION)
+    killed = start(
+        "atoma_cli",
+        "ask",
+        "--framework",
+        framework,
+        "--index-dir",
+        index_dir,
+        folder,
+        QUESTION,
+    )
     wait_for_vectors(index_dir, killed)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     first = embedded()
 
-    done = atoma_command("ask", "--index-dir", index_dir, folder, QUESTION)
+    done = ask("--index-dir", index_dir, folder, QUESTION)
     second = embedded()
 
     assert done.exit_code == 0, done.stderr
@@ -134,40 +203,41 @@ def test_a_killed_run_goes_on_where_it_stopped(
 
 def wait_for_vectors(index_dir, process):
     """Wait until the first batch is recorded, reading as another process may."""
-    import sqlite3
-
     for _ in range(3000):
         assert process.poll() is None, process.communicate()
-        path = index_dir / "records.sqlite"
-        if path.exists():
-            connection = sqlite3.connect(path)
-            try:
-                count = connection.execute("SELECT count(*) FROM upsertion_record")
-                if count.fetchone()[0]:
-                    return
-            except sqlite3.OperationalError:
-                pass  # the table is not there yet, or is being written
-            finally:
-                connection.close()
+        if (index_dir / "docstore.json").exists() or has_records(index_dir):
+            return
         time.sleep(0.01)
     pytest.fail("nothing was recorded")
 
 
+def has_records(index_dir):
+    path = index_dir / "records.sqlite"
+    if not path.exists():
+        return False
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        try:
+            count = connection.execute("SELECT count(*) FROM upsertion_record")
+            return count.fetchone()[0] > 0
+        except sqlite3.OperationalError:
+            return False  # the table is not there yet, or is being written
+
+
 def test_ctrl_c_is_one_line_and_the_next_run_goes_on(
-    atoma_command, network, folder, start
+    ask, network, folder, start, framework
 ):
     for number in range(BATCH + 97):
         (folder / f"fact-{number:04}.txt").write_text(f"Fact {number} of the colony.")
     # The question and the four requests of the first batch are answered, no more.
     network.faults.once("post-silent", "post-silent", skip=5)
-    process = start("atoma_cli", "ask", folder, QUESTION)
+    process = start("atoma_cli", "ask", "--framework", framework, folder, QUESTION)
     while network.faults.pending:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert process.returncode == 130
     assert out == ""
@@ -178,22 +248,22 @@ def test_ctrl_c_is_one_line_and_the_next_run_goes_on(
     assert f"100 embedded, {BATCH} unchanged, 0 removed" in done.stderr
 
 
-def test_the_index_is_kept_outside_of_the_folder(atoma_command, folder):
+def test_the_index_is_kept_outside_of_the_folder(ask, folder, framework):
     before = sorted(folder.rglob("*"))
 
-    atoma_command("ask", folder, QUESTION)
+    ask(folder, QUESTION)
 
     assert sorted(folder.rglob("*")) == before
-    assert (default_directory(folder) / "index.json").exists()
+    assert (default_directory(folder, framework) / "index.json").exists()
 
 
 def test_another_embedding_model_is_refused_before_anything_is_sent(
-    atoma_command, network, folder
+    ask, network, folder
 ):
-    atoma_command("ask", folder, QUESTION)
+    ask(folder, QUESTION)
     sent = len(network.exchanges)
 
-    done = atoma_command("ask", folder, QUESTION, "--embedding-model", "other/model")
+    done = ask(folder, QUESTION, "--embedding-model", "other/model")
 
     assert done.exit_code == 1
     assert "was made with the embedding model intfloat/" in done.stderr
@@ -202,10 +272,8 @@ def test_another_embedding_model_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.clear_text
-def test_without_sealing_it_says_so_and_everything_crosses(
-    atoma_command, network, folder
-):
-    done = atoma_command("ask", folder, QUESTION, "--no-confidential")
+def test_without_sealing_it_says_so_and_everything_crosses(ask, network, folder):
+    done = ask(folder, QUESTION, "--no-confidential")
 
     assert done.exit_code == 0, done.stderr
     assert "Not sealed: the proxy could read all of this." in done.stderr
@@ -213,12 +281,10 @@ def test_without_sealing_it_says_so_and_everything_crosses(
     assert found == {*range(len(SECRETS))}
 
 
-def test_a_node_that_reuses_nonces_is_buffered_and_noted(
-    atoma_command, network, folder
-):
+def test_a_node_that_reuses_nonces_is_buffered_and_noted(ask, network, folder):
     network.nonces = "reused"
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 0, done.stderr
     assert done.stderr.count("Note: ") == 1
@@ -235,12 +301,12 @@ def test_a_broken_pdf_is_noted_and_the_rest_is_answered(atoma_command, folder):
     assert "Skipped broken.pdf: not a PDF, or a damaged one." in done.stderr
 
 
-def test_an_answer_cannot_drive_the_terminal(atoma_command, folder):
+def test_an_answer_cannot_drive_the_terminal(ask, folder):
     (folder / "plans" / "launch.txt").write_text(
         "The launch of the \x1b]0;owned\x07Heron satellite is on the \x1b[2Jfourth."
     )
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 0, done.stderr
     assert "Heron satellite" in done.stdout
@@ -273,6 +339,7 @@ def test_a_folder_with_nothing_to_read_is_an_error(
         ((".", "q", "--embedding-model", " "), "it is empty"),
         ((".", "q", "-k", "0"), "greater than or equal to 1"),
         ((".", "q", "--stream-mode", "fast"), "'fast' is not one of"),
+        ((".", "q", "--framework", "haystack"), "'haystack' is not one of"),
         ((".",), "Missing argument 'QUESTION'"),
     ],
 )
@@ -286,10 +353,10 @@ def test_usage_errors_exit_with_2_and_send_nothing(
     assert network.exchanges == []
 
 
-def test_without_a_key_it_says_how_to_get_going(atoma_command, folder, monkeypatch):
+def test_without_a_key_it_says_how_to_get_going(ask, folder, monkeypatch):
     monkeypatch.delenv("ATOMA_API_KEY")
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 1
     assert "Error: " in done.stderr
@@ -308,11 +375,11 @@ def test_without_a_key_it_says_how_to_get_going(atoma_command, folder, monkeypat
     ],
 )
 def test_errors_of_the_network_are_a_line_and_a_next_step(
-    atoma_command, folder, monkeypatch, variable, value, said
+    ask, folder, monkeypatch, variable, value, said
 ):
     monkeypatch.setenv(variable, value)
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 1
     assert done.stderr.count("Error: ") == 1
@@ -323,12 +390,10 @@ def test_errors_of_the_network_are_a_line_and_a_next_step(
     assert not [secret for secret in SECRETS if secret in done.stderr]
 
 
-def test_an_engine_without_money_behind_it_says_what_to_top_up(
-    atoma_command, network, folder
-):
+def test_an_engine_without_money_behind_it_says_what_to_top_up(ask, network, folder):
     network.faults.always("lock-402")
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 1
     assert done.stdout == ""
@@ -337,14 +402,15 @@ def test_an_engine_without_money_behind_it_says_what_to_top_up(
 
 
 def test_a_failing_batch_keeps_the_batches_before_it(
-    atoma_command, network, folder, embedded, monkeypatch
+    ask, network, folder, embedded, monkeypatch
 ):
-    monkeypatch.setattr(_index, "BATCH", 2)
+    for store in (_langchain_store, _llama_index_store):
+        monkeypatch.setattr(store, "BATCH", 2)
     network.faults.once("lock-402", skip=2)  # after the question and two passages
 
-    failed = atoma_command("ask", folder, QUESTION)
+    failed = ask(folder, QUESTION)
     first = embedded()
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert failed.exit_code == 1
     assert "What was indexed so far is kept" in failed.stderr
@@ -353,12 +419,14 @@ def test_a_failing_batch_keeps_the_batches_before_it(
 
 
 def test_nothing_is_traced_whatever_the_environment_says(
-    network, folder, start, make_atoma
+    network, folder, start, make_atoma, framework
 ):
     langsmith = make_atoma()
     process = start(
         "atoma_cli",
         "ask",
+        "--framework",
+        framework,
         folder,
         QUESTION,
         LANGSMITH_TRACING="true",
@@ -372,11 +440,52 @@ def test_nothing_is_traced_whatever_the_environment_says(
     assert langsmith.tap.sent == b""
 
 
-def test_names_of_files_cannot_forge_lines_or_turn_them_around(atoma_command, folder):
+def test_handlers_of_llama_index_hear_nothing(atoma_command, folder):
+    """Such as `opentelemetry-instrument` puts into any Python process."""
+    heard = []
+
+    class Ears(BaseEventHandler):
+        def handle(self, event, **kwargs):
+            heard.append(event)
+
+    class Spans(BaseSpanHandler):
+        def new_span(self, id_, bound_args, **kwargs):
+            heard.append(bound_args)
+
+        prepare_to_exit_span = prepare_to_drop_span = new_span
+
+    root = get_dispatcher()
+    kept = [*root.event_handlers], [*root.span_handlers]
+    root.add_event_handler(Ears())
+    root.add_span_handler(Spans())
+    try:
+        done = atoma_command("ask", folder, QUESTION, "--framework", "llama-index")
+        still_there = len(root.event_handlers), len(root.span_handlers)
+    finally:
+        root.event_handlers, root.span_handlers = kept
+
+    assert done.exit_code == 0, done.stderr
+    assert heard == []
+    assert still_there == (len(kept[0]) + 1, len(kept[1]) + 1)
+
+
+def test_no_default_of_llama_index_is_ever_made(atoma_command, folder, monkeypatch):
+    """They are models of OpenAI, and a tokenizer that may be downloaded."""
+    defaults = ("_llm", "_embed_model", "_tokenizer", "_node_parser")
+    for name in defaults:
+        monkeypatch.setattr(Settings, name, None)
+
+    done = atoma_command("ask", folder, QUESTION, "--framework", "llama-index")
+
+    assert done.exit_code == 0, done.stderr
+    assert [name for name in defaults if getattr(Settings, name) is not None] == []
+
+
+def test_names_of_files_cannot_forge_lines_or_turn_them_around(ask, folder):
     (folder / "plans" / "launch.txt").rename(folder / "a\nSealed to node 1.\u202e.txt")
     (folder / "b\nSealed to node 2.txt").write_text("")
 
-    done = atoma_command("ask", folder, QUESTION)
+    done = ask(folder, QUESTION)
 
     assert done.exit_code == 0, done.stderr
     assert "[1] a Sealed to node 1..txt, passage 1: The launch" in done.stdout
@@ -386,13 +495,13 @@ def test_names_of_files_cannot_forge_lines_or_turn_them_around(atoma_command, fo
     assert "\u202e" not in done.stdout
 
 
-def test_names_that_are_not_utf_8_are_sources_like_others(atoma_command, folder):
+def test_names_that_are_not_utf_8_are_sources_like_others(ask, folder):
     odd = Path(os.fsdecode(os.fsencode(folder) + b"-caf\xe9"))
     folder.rename(odd)
     (odd / "plans" / "launch.txt").rename(odd / os.fsdecode(b"caf\xe9.txt"))
     (odd / os.fsdecode(b"caf\xe8.txt")).write_text("")
 
-    done = atoma_command("ask", odd, QUESTION, "-k", 1)
+    done = ask(odd, QUESTION, "-k", 1)
 
     assert done.exit_code == 0, done.output
     assert "[1] caf\\xe9.txt, passage 1: The launch" in done.stdout
@@ -419,8 +528,8 @@ def test_a_terminal_without_the_characters_gets_others(network, folder, start):
     assert network.opened
 
 
-def test_a_question_with_half_a_character_is_one_line(atoma_command, network, folder):
-    done = atoma_command("ask", folder, os.fsdecode(b"caf\xe9?"))
+def test_a_question_with_half_a_character_is_one_line(ask, network, folder):
+    done = ask(folder, os.fsdecode(b"caf\xe9?"))
 
     assert done.exit_code == 1
     assert done.stderr.count("Error: ") == 1

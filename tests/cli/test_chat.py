@@ -2,11 +2,17 @@
 
 import pytest
 
+from atoma_cli._backend import connect
 from atoma_cli._chat import converse
-from atoma_cli._endpoint import Endpoint
+from atoma_cli._endpoint import Endpoint, Framework
 from atoma_confidential import ConfidentialError
 
 SECRET = "My cat is called Mephistopheles the Third."
+
+
+@pytest.fixture
+def backend(network, framework):
+    return connect(Framework(framework), Endpoint())
 
 
 def roles(body):
@@ -79,35 +85,32 @@ def test_a_failed_turn_ends_a_pipe_with_exit_code_1(atoma_command, network):
     assert "Next: " in done.stderr
 
 
-def test_a_failed_turn_is_forgotten_where_a_person_sits(network, capfd):
-    chat = Endpoint().chat()
+def test_a_failed_turn_is_forgotten_where_a_person_sits(network, backend, capfd):
     network.faults.once("lock-402")
 
-    converse(chat, lines("This one fails somehow", "This one works"))
+    converse(backend, lines("This one fails somehow", "This one works"))
 
     assert [roles(body) for body in conversation(network)] == [["user"]]
     assert capfd.readouterr().err.count("Error: ") == 1
 
 
-def test_a_failed_turn_is_raised_where_nobody_sits(network):
-    chat = Endpoint().chat()
+def test_a_failed_turn_is_raised_where_nobody_sits(network, backend):
     network.faults.always("lock-402")
 
     with pytest.raises(ConfidentialError):
-        converse(chat, lines("Anything"), forgiving=False)
+        converse(backend, lines("Anything"), forgiving=False)
 
 
-def test_interrupting_an_answer_forgets_the_turn(network, capfd):
-    chat = Endpoint().chat()
+def test_interrupting_an_answer_forgets_the_turn(network, backend, capfd):
     given = iter([KeyboardInterrupt, "Still there?"])
 
-    class Interrupted(type(chat)):
-        def stream(self, *args, **kwargs):
+    class Interrupted(type(backend)):
+        def stream(self, messages):
             if (it := next(given)) is KeyboardInterrupt:
                 raise it
-            return super().stream(*args, **kwargs)
+            return super().stream(messages)
 
-    converse(Interrupted(model="meta-llama/Llama-3.3-70B-Instruct"), lines("a", "b"))
+    converse(Interrupted(Endpoint()), lines("a", "b"))
 
     assert [roles(body) for body in conversation(network)] == [["user"]]
     assert "this turn is forgotten" in capfd.readouterr().err

@@ -20,6 +20,7 @@ def test_importing_it_is_light():
     done = python(
         "import sys, atoma_cli, atoma_cli._app\n"
         "heavy = {'langchain_core', 'qdrant_client', 'langchain_atoma', 'pypdf',"
+        " 'llama_index', 'llama_index_atoma', 'langchain_text_splitters',"
         " 'uvicorn', 'starlette', 'sqlalchemy', 'numpy'}\n"
         "print(sorted(heavy & {*sys.modules}))"
     )
@@ -32,6 +33,29 @@ def test_a_missing_extra_is_one_sentence(missing):
     done = python(
         f"import sys; sys.modules[{missing!r}] = None\nimport atoma_cli\n"
         "atoma_cli.app()"
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f"atoma: {missing} is not installed. Run: pip install 'atoma-confidential[cli]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("framework", "missing"),
+    [
+        ("langchain", "langchain_core"),
+        ("llama-index", "llama_index"),
+        ("llama-index", "langchain_text_splitters"),
+    ],
+)
+def test_what_only_one_command_needs_is_named_when_it_is_used(
+    folder, framework, missing
+):
+    asked = ["atoma", "ask", "--framework", framework, str(folder), "q"]
+    done = python(
+        f"import sys; sys.modules[{missing!r}] = None\nimport atoma_cli\n"
+        f"sys.argv = {asked!r}\natoma_cli.app()"
     )
 
     assert done.returncode == 1

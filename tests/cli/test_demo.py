@@ -2,33 +2,44 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
-from atoma_cli._endpoint import Endpoint
+from atoma_cli._ask import ask
+from atoma_cli._endpoint import Framework
 from atoma_cli.demo import cli
 
 QUESTION = "When is the launch of the Heron satellite?"
 
 
 @pytest.fixture
-def demo(monkeypatch):
+def demo(monkeypatch, framework):
     """Run the demonstration in this process."""
     monkeypatch.setenv("COLUMNS", "120")
-    return lambda *arguments: CliRunner().invoke(cli, [*map(str, arguments)])
+
+    def run(*arguments):
+        asked = ["--framework", framework, *map(str, arguments)]
+        return CliRunner().invoke(cli, asked)
+
+    return run
 
 
-def test_sealed_nothing_is_found(start, folder):
+def test_sealed_nothing_is_found_with_either_framework(start, folder):
     process = start("atoma_cli.demo", folder, QUESTION)
     out, err = process.communicate(timeout=120)
 
     assert process.returncode == 0, out + err
-    assert "fourth of May" in out
-    assert "Found: 0 of 5" in out
-    assert "None of your text could be read on the way." in out
-    assert "2 times POST /v1/confidential/embeddings" in out
-    assert "plaintext_body_hash" in out
+    langchain, name, llama_index = out.partition("\nLlamaIndex ")
+    assert langchain.startswith("LangChain ")
+    assert name
+    for part in (langchain, llama_index):
+        assert "fourth of May" in part
+        assert "Found: 0 of 5" in part
+        assert "None of your text could be read on the way." in part
+        assert "2 times POST /v1/confidential/embeddings" in part
+        assert "plaintext_body_hash" in part
 
 
 @pytest.mark.clear_text
@@ -41,13 +52,24 @@ def test_in_clear_everything_is_found(demo, folder):
     assert "4 times POST /v1/embeddings" in done.stdout
 
 
+@pytest.fixture
+def asking(monkeypatch):
+    """Have the frameworks ask sealed or in clear, whatever they are told."""
+
+    def set_to(confidential):
+        def asked(question, endpoint, framework):
+            told = replace(endpoint, confidential=confidential(framework))
+            return ask(question, told, framework)
+
+        monkeypatch.setattr("atoma_cli.demo.ask", asked)
+
+    return set_to
+
+
 @pytest.mark.clear_text
-def test_a_leak_is_found_and_fails(demo, folder, monkeypatch):
+def test_a_leak_is_found_and_fails(demo, folder, asking):
     """Whatever is printed about sealing, the recorded bytes decide."""
-    monkeypatch.setattr(
-        "atoma_cli.demo.Endpoint",
-        lambda **settings: Endpoint(**{**settings, "confidential": False}),
-    )
+    asking(lambda _framework: False)
 
     done = demo(folder, QUESTION)
 
@@ -56,11 +78,21 @@ def test_a_leak_is_found_and_fails(demo, folder, monkeypatch):
     assert "It leaked." in done.stdout
 
 
-def test_claiming_to_be_in_clear_while_sealed_fails(demo, folder, monkeypatch):
-    monkeypatch.setattr(
-        "atoma_cli.demo.Endpoint",
-        lambda **settings: Endpoint(**{**settings, "confidential": True}),
-    )
+@pytest.mark.clear_text
+@pytest.mark.parametrize("leaking", Framework)
+def test_one_leak_of_the_two_is_enough_to_fail(folder, asking, leaking):
+    asking(lambda framework: framework is not leaking)
+
+    done = CliRunner().invoke(cli, [str(folder), QUESTION])
+
+    assert done.exit_code == 1
+    assert done.stdout.count("Found: 5 of 5") == 1
+    assert done.stdout.count("It leaked.") == 1
+    assert done.stdout.count("None of your text could be read on the way.") == 1
+
+
+def test_claiming_to_be_in_clear_while_sealed_fails(demo, folder, asking):
+    asking(lambda _framework: True)
 
     done = demo(folder, QUESTION, "--no-confidential")
 

@@ -9,7 +9,7 @@ import pytest
 from langchain_text_splitters import TextSplitter
 from pypdf import PdfWriter
 
-from atoma_cli._folder import label, read_folder
+from atoma_cli._folder import read_folder
 
 
 def pdf(*pages):
@@ -54,7 +54,7 @@ def test_reads_markdown_text_and_pdf_below_the_folder_in_a_stable_order(tmp_path
 
     folder = read_folder(tmp_path)
 
-    assert [(label(it), it.page_content) for it in folder.passages] == [
+    assert [(it.label, it.text) for it in folder.passages] == [
         ("b.md, passage 1", "# Bees\n\nBees dance."),
         ("c.pdf, page 1, passage 1", "Cats sleep."),
         ("c.pdf, page 2, passage 1", "Cats hunt."),
@@ -71,11 +71,9 @@ def test_cuts_long_documents_into_passages_that_overlap(tmp_path):
     passages = read_folder(tmp_path).passages
 
     assert len(passages) > 5
-    assert all(len(passage.page_content) <= 1000 for passage in passages)
-    assert [passage.metadata["passage"] for passage in passages] == [
-        *range(1, len(passages) + 1)
-    ]
-    joined = "".join(passage.page_content for passage in passages)
+    assert all(len(passage.text) <= 1000 for passage in passages)
+    assert [passage.number for passage in passages] == [*range(1, len(passages) + 1)]
+    joined = "".join(passage.text for passage in passages)
     assert all(sentence in joined for sentence in sentences)
 
 
@@ -94,7 +92,7 @@ def test_text_without_words_is_not_cut_character_by_character(
 
     monkeypatch.setattr(TextSplitter, "_merge_splits", counting)
 
-    texts = [passage.page_content for passage in read_folder(tmp_path).passages]
+    texts = [passage.text for passage in read_folder(tmp_path).passages]
 
     assert len(joined) < 10_000 * len(unit) / 25
     assert texts[0].startswith("begin")
@@ -165,7 +163,7 @@ def test_a_file_without_text_is_named_and_passed_over(tmp_path, name, write, rea
 
     folder = read_folder(tmp_path)
 
-    assert [passage.page_content for passage in folder.passages] == ["Good text."]
+    assert [passage.text for passage in folder.passages] == ["Good text."]
     assert folder.skipped == [f"{name}: {reason}"]
 
 
@@ -238,7 +236,7 @@ def test_links_within_the_folder_are_read_also_when_it_is_one_itself(tmp_path):
 
     folder = read_folder(tmp_path / "linked")
 
-    assert [label(passage) for passage in folder.passages] == ["note.txt, passage 1"]
+    assert [passage.label for passage in folder.passages] == ["note.txt, passage 1"]
     assert folder.skipped == []
 
 
@@ -248,11 +246,11 @@ def test_names_that_are_not_utf_8_are_escaped_and_stay_distinct(tmp_path):
 
     passages = read_folder(tmp_path).passages
 
-    assert [label(passage) for passage in passages] == [
+    assert [passage.label for passage in passages] == [
         "caf\\xe8.txt, passage 1",
         "caf\\xe9.txt, passage 1",
     ]
-    assert len({passage.metadata["source"] for passage in passages}) == 2
+    assert len({passage.source for passage in passages}) == 2
 
 
 def test_a_name_cannot_make_a_line_of_its_own(tmp_path):
@@ -261,11 +259,11 @@ def test_a_name_cannot_make_a_line_of_its_own(tmp_path):
 
     folder = read_folder(tmp_path)
 
-    assert label(folder.passages[0]) == "a Sealed .txt, passage 1"
+    assert folder.passages[0].label == "a Sealed .txt, passage 1"
     assert folder.skipped == ["b Sealed.txt: no text in it"]
 
 
 def test_a_byte_order_mark_is_not_text(tmp_path):
     (tmp_path / "bom.txt").write_bytes(b"\xef\xbb\xbfHello there")
 
-    assert read_folder(tmp_path).passages[0].page_content == "Hello there"
+    assert read_folder(tmp_path).passages[0].text == "Hello there"

@@ -3,53 +3,99 @@
 import json
 import os
 import stat
+from functools import partial
+from pathlib import Path
 
 import pytest
-from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.storage.docstore import SimpleDocumentStore
 
-from atoma_cli import _index
+from atoma_cli import _langchain_store, _llama_index_store
 from atoma_cli._console import CommandError
-from atoma_cli._index import open_index
-from atoma_cli._index_dir import check_model, default_directory
+from atoma_cli._index import COLLECTION, open_index
+from atoma_cli._index_dir import Maker, check, default_directory
+from atoma_cli._passages import Passage
 
 # Qdrant leaves the files it could not use to the garbage collector.
 LEFT_OPEN = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+STORES = {"langchain": _langchain_store, "llama-index": _llama_index_store}
+RECORDS = {"langchain": "records.sqlite", "llama-index": "docstore.json"}
 
 
-class Counted(DeterministicFakeEmbedding):
+class Counted:
     """Remembers what it was asked to embed; can fail after some batches."""
 
-    size: int = 8
-    seen: list[list[str]] = []  # noqa: RUF012  pydantic copies it
-    fail_after: int = 1000
+    def __init__(self, size=8, fail_after=1000):
+        self.size = size
+        self.fail_after = fail_after
+        self.seen = []
 
-    def embed_documents(self, texts):
+    def see(self, texts):
         if len(self.seen) == self.fail_after:
             raise InterruptedError
         self.seen.append(texts)
-        return super().embed_documents(texts)
+
+
+def for_langchain(counted):
+    class Embeddings(DeterministicFakeEmbedding):
+        def embed_documents(self, texts):
+            counted.see(texts)
+            return super().embed_documents(texts)
+
+    return Embeddings(size=counted.size)
+
+
+def for_llama_index(counted):
+    class Embeddings(MockEmbedding):
+        def get_text_embedding_batch(self, texts, show_progress=False, **kwargs):
+            if texts:
+                counted.see(texts)
+            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
+
+    return Embeddings(embed_dim=counted.size)
+
+
+@pytest.fixture
+def batches_of(framework, monkeypatch):
+    """Make the index store this many passages at a time."""
+    return partial(monkeypatch.setattr, STORES[framework], "BATCH")
+
+
+@pytest.fixture
+def opened(framework):
+    """Open an index that counts what it embeds."""
+
+    def open_it(directory, counted, model="m"):
+        made = for_langchain if framework == "langchain" else for_llama_index
+        store = partial(STORES[framework].open_store, embeddings=made(counted))
+        return open_index(directory, store, Maker(framework, model), counted.size)
+
+    return open_it
+
+
+@pytest.fixture
+def refresh(opened):
+    """Make an index hold some passages; gives what changed, and all it then finds."""
+
+    def run(directory, counted, given, model="m"):
+        with opened(directory, counted, model) as index:
+            changed = index.refresh(given, lambda _stored: None)
+            found = index.nearest([0.5] * counted.size, 100)
+        return changed, {passage.text for passage in found}
+
+    return run
 
 
 def passages(*texts, source="a.md"):
-    return [
-        Document(text, metadata={"source": source, "passage": number})
-        for number, text in enumerate(texts, start=1)
-    ]
+    return [Passage(text, source, n) for n, text in enumerate(texts, start=1)]
 
 
-def refresh(directory, embeddings, documents, model="m"):
-    with open_index(
-        directory, embeddings, model=model, dimensions=embeddings.size
-    ) as index:
-        changed = index.refresh(documents, lambda _stored: None)
-        found = index.nearest(embeddings.embed_query("x"), 100)
-    return changed, {document.page_content for document in found}
-
-
-def test_second_run_embeds_nothing_and_a_changed_passage_alone_is_embedded(tmp_path):
+def test_second_run_embeds_nothing_and_a_changed_passage_alone_is_embedded(
+    tmp_path, refresh
+):
     first, second, third = Counted(), Counted(), Counted()
 
     changed, _ = refresh(tmp_path, first, passages("one", "two", "three"))
@@ -66,7 +112,7 @@ def test_second_run_embeds_nothing_and_a_changed_passage_alone_is_embedded(tmp_p
     assert stored == {"one", "TWO", "three"}
 
 
-def test_passages_of_a_deleted_file_are_removed(tmp_path):
+def test_passages_of_a_deleted_file_are_removed(tmp_path, refresh):
     both = passages("one") + passages("two", source="b.md")
 
     refresh(tmp_path, Counted(), both)
@@ -76,7 +122,7 @@ def test_passages_of_a_deleted_file_are_removed(tmp_path):
     assert stored == {"two"}
 
 
-def test_the_same_text_in_two_files_is_two_passages(tmp_path):
+def test_the_same_text_in_two_files_is_two_passages(tmp_path, refresh):
     both = passages("same") + passages("same", source="b.md")
 
     changed, _ = refresh(tmp_path, Counted(), both)
@@ -84,15 +130,17 @@ def test_the_same_text_in_two_files_is_two_passages(tmp_path):
     assert changed.embedded == 2
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(_index, "BATCH", 2)
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path, refresh, opened, batches_of
+):
+    batches_of(2)
     documents = passages(*"abcdef")
     broken, resumed = Counted(fail_after=2), Counted()
     stored = []
 
     with (
         pytest.raises(InterruptedError),
-        open_index(tmp_path, broken, model="m", dimensions=8) as index,
+        opened(tmp_path, broken) as index,
     ):
         index.refresh(documents, stored.append)
     refresh(tmp_path, resumed, documents)
@@ -101,9 +149,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert resumed.seen == [["e", "f"]]
 
 
-def test_points_a_kill_left_unrecorded_are_removed(tmp_path, monkeypatch):
-    with open_index(tmp_path, Counted(), model="m", dimensions=8) as index:
-        monkeypatch.setattr(index._records, "update", _interrupted)
+def test_points_a_kill_left_unrecorded_are_removed(
+    tmp_path, monkeypatch, refresh, opened, framework
+):
+    with opened(tmp_path, Counted()) as index:
+        record = {"langchain": "update", "llama-index": "save"}[framework]
+        monkeypatch.setattr(index._records, record, _interrupted)
         with pytest.raises(InterruptedError):
             index.refresh(passages("orphan"), lambda _stored: None)
 
@@ -116,7 +167,7 @@ def _interrupted(*_args, **_kwargs):
     raise InterruptedError
 
 
-def test_vectors_that_are_gone_are_embedded_again(tmp_path):
+def test_vectors_that_are_gone_are_embedded_again(tmp_path, refresh):
     refresh(tmp_path, Counted(), passages("one"))
     for path in sorted((tmp_path / "qdrant").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -127,18 +178,31 @@ def test_vectors_that_are_gone_are_embedded_again(tmp_path):
     assert stored == {"one"}
 
 
-def test_another_model_is_refused_with_both_ways_out(tmp_path):
+def test_a_vector_that_is_gone_is_embedded_again(tmp_path, opened, refresh):
+    """As when a kill came after its record was written, or before it was removed."""
+    given = passages("one", "two")
+    refresh(tmp_path, Counted(), given)
+    with opened(tmp_path, Counted()) as index:
+        index._vectors.client.delete(COLLECTION, [given[0].key])
+
+    changed, stored = refresh(tmp_path, Counted(), given)
+
+    assert (changed.embedded, changed.unchanged, changed.removed) == (1, 1, 0)
+    assert stored == {"one", "two"}
+
+
+def test_another_model_is_refused_with_both_ways_out(tmp_path, refresh, framework):
     refresh(tmp_path, Counted(), passages("one"), model="old/model")
 
     with pytest.raises(CommandError) as refused:
-        check_model(tmp_path, "new/model")
+        check(tmp_path, Maker(framework, "new/model"))
 
     assert "old/model, not new/model" in refused.value.message
     assert f"Delete {tmp_path}" in refused.value.advice
     assert "--index-dir" in refused.value.advice
 
 
-def test_another_vector_length_is_refused_and_the_index_survives(tmp_path):
+def test_another_vector_length_is_refused_and_the_index_survives(tmp_path, refresh):
     refresh(tmp_path, Counted(), passages("one"))
 
     with pytest.raises(CommandError, match="8 dimensions, and m gives 16"):
@@ -149,11 +213,11 @@ def test_another_vector_length_is_refused_and_the_index_survives(tmp_path):
 
 
 @LEFT_OPEN
-def test_an_index_in_use_is_said_to_be_in_use(tmp_path):
+def test_an_index_in_use_is_said_to_be_in_use(tmp_path, opened):
     with (
-        open_index(tmp_path, Counted(), model="m", dimensions=8),
+        opened(tmp_path, Counted()),
         pytest.raises(CommandError, match="in use by another run"),
-        open_index(tmp_path, Counted(), model="m", dimensions=8),
+        opened(tmp_path, Counted()),
     ):
         pass
 
@@ -166,14 +230,14 @@ def test_an_index_in_use_is_said_to_be_in_use(tmp_path):
         ("index.json", b"{}"),
         ("index.json", b"[]"),
         ("index.json", b"\xff"),
-        ("records.sqlite", b"not a database, and long enough to be read as one" * 9),
+        ("RECORDS", b"not a database, and long enough to be read as one" * 9),
         ("qdrant/collection/passages/storage.sqlite", b"not a database" * 99),
         ("qdrant/meta.json", b"{"),
     ],
 )
-def test_a_damaged_index_is_one_sentence(tmp_path, name, content):
+def test_a_damaged_index_is_one_sentence(tmp_path, name, content, refresh, framework):
     refresh(tmp_path, Counted(), passages("one"))
-    (tmp_path / name).write_bytes(content)
+    (tmp_path / name.replace("RECORDS", RECORDS[framework])).write_bytes(content)
 
     with pytest.raises(CommandError, match="cannot be read") as refused:
         refresh(tmp_path, Counted(), passages("one"))
@@ -181,14 +245,14 @@ def test_a_damaged_index_is_one_sentence(tmp_path, name, content):
     assert f"Delete {tmp_path}" in refused.value.advice
 
 
-def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path):
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path, refresh):
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(CommandError, match="cannot be written: Not a directory"):
         refresh(tmp_path / "file" / "index", Counted(), passages("one"))
 
 
-def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path):
+def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path, refresh):
     (tmp_path / ".gitignore").write_text("mine\n")
 
     with pytest.raises(CommandError, match="something else than an index"):
@@ -198,7 +262,7 @@ def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path):
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
 
 
-def test_a_directory_whose_making_was_cut_short_is_made_again(tmp_path):
+def test_a_directory_whose_making_was_cut_short_is_made_again(tmp_path, refresh):
     (tmp_path / "index.json.new").write_text("{")
 
     changed, _ = refresh(tmp_path, Counted(), passages("one"))
@@ -206,9 +270,10 @@ def test_a_directory_whose_making_was_cut_short_is_made_again(tmp_path):
     assert changed.embedded == 1
 
 
-def test_an_error_of_the_database_never_shows_what_was_to_be_stored(tmp_path):
+@pytest.mark.parametrize("framework", ["langchain"])
+def test_an_error_of_the_database_never_shows_what_was_to_be_stored(tmp_path, opened):
     def break_and_refresh():
-        with open_index(tmp_path, Counted(), model="m", dimensions=8) as index:
+        with opened(tmp_path, Counted()) as index:
             with index._records.engine.begin() as connection:
                 connection.exec_driver_sql("DROP TABLE upsertion_record")
             index.refresh(passages("secret passage"), lambda _stored: None)
@@ -219,7 +284,50 @@ def test_an_error_of_the_database_never_shows_what_was_to_be_stored(tmp_path):
     assert refused.value.message.endswith("no such table: upsertion_record.")
 
 
-def test_the_directory_is_private_and_ignored_by_git(tmp_path):
+@pytest.mark.parametrize("framework", ["llama-index"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"[]", b"7", b'{"docstore/metadata": 7}'],
+)
+def test_records_of_another_shape_are_damage(tmp_path, refresh, content):
+    refresh(tmp_path, Counted(), passages("one"))
+    (tmp_path / "docstore.json").write_bytes(content)
+
+    with pytest.raises(CommandError, match="cannot be read"):
+        refresh(tmp_path, Counted(), passages("one"))
+
+
+@pytest.mark.parametrize("framework", ["llama-index"])
+def test_a_kill_while_records_are_written_leaves_the_old_ones(
+    tmp_path, refresh, monkeypatch
+):
+    def cut_short(_store, path, **_options):
+        Path(path).write_text('{"docstore')
+        raise KeyboardInterrupt
+
+    refresh(tmp_path, Counted(), passages("one"))
+    with monkeypatch.context() as patched:
+        patched.setattr(SimpleDocumentStore, "persist", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(tmp_path, Counted(), passages("one", "two"))
+
+    changed, _ = refresh(tmp_path, Counted(), passages("one", "two"))
+
+    assert (changed.embedded, changed.unchanged) == (1, 1)
+
+
+@pytest.mark.parametrize("framework", ["llama-index"])
+@pytest.mark.parametrize("name", ["docstore.json", "docstore.new"])
+def test_records_that_cannot_be_written_are_one_sentence(tmp_path, refresh, name):
+    refresh(tmp_path, Counted(), passages("one"))
+    (tmp_path / "docstore.json").unlink()
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(CommandError, match="cannot be written: Is a directory"):
+        refresh(tmp_path, Counted(), passages("two"))
+
+
+def test_the_directory_is_private_and_ignored_by_git(tmp_path, refresh, framework):
     directory = tmp_path / "new" / "index"
 
     refresh(directory, Counted(), passages("one"))
@@ -227,6 +335,7 @@ def test_the_directory_is_private_and_ignored_by_git(tmp_path):
     assert mode(directory) == 0o700
     assert (directory / ".gitignore").read_text() == "*\n"
     assert json.loads((directory / "index.json").read_text()) == {
+        "framework": framework,
         "embedding_model": "m",
         "dimensions": 8,
     }
@@ -237,7 +346,7 @@ def mode(directory):
 
 
 @pytest.mark.parametrize("before", [0o755, 0o777])
-def test_an_empty_directory_becomes_private(tmp_path, before):
+def test_an_empty_directory_becomes_private(tmp_path, before, refresh):
     (tmp_path / "index").mkdir()
     (tmp_path / "index").chmod(before)
 
@@ -246,7 +355,7 @@ def test_an_empty_directory_becomes_private(tmp_path, before):
     assert mode(tmp_path / "index") == 0o700
 
 
-def test_a_directory_with_other_things_in_it_keeps_its_mode(tmp_path):
+def test_a_directory_with_other_things_in_it_keeps_its_mode(tmp_path, refresh):
     (tmp_path / "mine").touch()
     tmp_path.chmod(0o755)
 
@@ -257,23 +366,27 @@ def test_a_directory_with_other_things_in_it_keeps_its_mode(tmp_path):
 
 
 @pytest.mark.parametrize("open_to", [0o720, 0o702])
-def test_an_index_that_others_can_change_is_refused(tmp_path, open_to):
+def test_an_index_that_others_can_change_is_refused(
+    tmp_path, open_to, refresh, framework
+):
     refresh(tmp_path, Counted(), passages("one"))
     tmp_path.chmod(open_to)
 
     with pytest.raises(CommandError, match="can be changed by other users"):
-        check_model(tmp_path, "m")
+        check(tmp_path, Maker(framework, "m"))
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_a_directory_of_another_user_is_refused(tmp_path, monkeypatch, made):
+def test_a_directory_of_another_user_is_refused(
+    tmp_path, monkeypatch, made, refresh, framework
+):
     if made:
         refresh(tmp_path, Counted(), passages("one"))
     somebody_else = os.geteuid() + 1
     monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
 
     with pytest.raises(CommandError, match="belongs to another user"):
-        check_model(tmp_path, "m")
+        check(tmp_path, Maker(framework, "m"))
 
 
 @pytest.mark.parametrize("letter", ["x", "ß", "漢", "\N{HONEYBEE}"])
@@ -282,12 +395,12 @@ def test_a_folder_with_the_longest_name_has_an_index(tmp_path, letter):
     (tmp_path / longest).mkdir()
     (tmp_path / longest[:-1]).mkdir()
 
-    directory = default_directory(tmp_path / longest)
+    directory = default_directory(tmp_path / longest, "f")
 
     assert len(os.fsencode(directory.name)) < 255
-    assert directory != default_directory(tmp_path / longest[:-1])
+    assert directory != default_directory(tmp_path / longest[:-1], "f")
 
 
-def test_a_name_that_is_too_long_is_said_to_be_too_long(tmp_path):
+def test_a_name_that_is_too_long_is_said_to_be_too_long(tmp_path, framework):
     with pytest.raises(CommandError, match="cannot be written: File name too long"):
-        check_model(tmp_path / ("x" * 256), "m")
+        check(tmp_path / ("x" * 256), Maker(framework, "m"))

@@ -1,0 +1,47 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .._endpoint import Framework, StreamMode
+
+__all__ = [
+    "ConfidentialOption",
+    "FrameworkOption",
+    "ModelOption",
+    "StreamModeOption",
+    "not_blank",
+]
+
+
+def not_blank(value: str) -> str:
+    """Refuse a value of blanks, such as an unset variable of a shell gives."""
+    if not value.strip():
+        raise typer.BadParameter("it is empty")
+    return value
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", callback=not_blank, help="The model that answers."),
+]
+StreamModeOption = Annotated[
+    StreamMode,
+    typer.Option(
+        help="live: piece by piece; buffered: sealed as one reply; "
+        "auto: live only where the node is seen to do it safely."
+    ),
+]
+ConfidentialOption = Annotated[
+    bool,
+    typer.Option(
+        "--confidential/--no-confidential",
+        help="Seal everything to the node, or let the proxy read it.",
+    ),
+]
+FrameworkOption = Annotated[
+    Framework, typer.Option(help="Whose models, pipeline and store to use.")
+]
