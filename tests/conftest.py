@@ -88,6 +88,19 @@ def pytest_configure(config):
     config.stash[_TOTALS] = {"requests": 0, "sealed": 0, "bytes": 0, "carried": 0}
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # pytest-xdist's
+        session.config.workeroutput["wire"] = session.config.stash[_TOTALS]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    totals = node.config.stash[_TOTALS]
+    # A worker that crashed has said nothing; its tests fail for that.
+    for name, count in getattr(node, "workeroutput", {}).get("wire", {}).items():
+        totals[name] += count
+
+
 def pytest_terminal_summary(terminalreporter, config):
     totals = config.stash[_TOTALS]
     if totals["requests"]:
