@@ -94,6 +94,18 @@ def test_an_asynchronous_call_ends_all_the_same(babbler):
     asyncio.run(run())
 
 
+def test_after_a_deadline_nothing_is_connected_to(atoma):
+    """Nor read, nor written: all of them ask the same."""
+    transport = DeadlineTransport(verify=ssl.create_default_context(), proxy=None)
+    with (
+        httpx.Client(transport=transport) as http,
+        deadline(0),
+        pytest.raises(httpx.ReadTimeout, match="has passed"),
+    ):
+        http.get(atoma.base_url)
+    assert atoma.exchanges == []
+
+
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 
 
