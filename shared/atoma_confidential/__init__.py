@@ -77,10 +77,11 @@ if TYPE_CHECKING:
     from ._settings import ClientSettings
     from ._wire import Model
     from .async_client import AsyncChatStream, AsyncClient
-    from .attestation import TrustPolicy
+    from .attestation import AttestationResult, TrustPolicy
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
+    from .receipt import Receipt
     from .replies import ChatReply, EmbeddingReply
     from .retry import RetryPolicy
     from .verdict import Verdict
@@ -90,6 +91,7 @@ __all__ = [
     "AsyncChatStream",
     "AsyncClient",
     "AttestationError",
+    "AttestationResult",
     "AuthenticationError",
     "BalanceError",
     "ChainRejectedError",
@@ -138,6 +140,7 @@ __all__ = [
     "PlaintextEgressWarning",
     "PolicyUnsupportedError",
     "RateLimitError",
+    "Receipt",
     "ReceiptError",
     "Recipient",
     "ReflectionError",
@@ -169,10 +172,11 @@ __getattr__ = lazy(
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
         "async_client": ["AsyncChatStream", "AsyncClient"],
-        "attestation": ["TrustPolicy"],
+        "attestation": ["AttestationResult", "TrustPolicy"],
         "client": ["ChatStream", "Client"],
         "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
+        "receipt": ["Receipt"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
         "verdict": ["Verdict"],

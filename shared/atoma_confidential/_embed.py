@@ -11,6 +11,7 @@ from ._batches import vectors_of
 from ._flow import Answer, exchange
 from ._request import Request, embedding_request
 from ._session import Flow, Session
+from .attestation import AttestationResult
 from .errors import (
     ConfidentialError,
     ContextLengthError,
@@ -72,6 +73,7 @@ class Part:
     usage: dict[str, int]
     model: str
     verdict: Verdict
+    attestation: AttestationResult | None
 
 
 class Tally:
@@ -138,4 +140,5 @@ def _part(answer: Answer, vectors: list[list[float]]) -> Part:
         usage={name: count for name, count in counts if type(count) is int},
         model=answer.body["model"],
         verdict=answer.verdict,
+        attestation=answer.attestation,
     )

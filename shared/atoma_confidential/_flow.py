@@ -1,34 +1,36 @@
 """The one exchange: lock, appraise, seal, send, open; repeated where that is safe.
 
-Generators that yield what is to be done (`Send`, `Sleep`) and are resumed with what
-came of it. No I/O, no clock and no framework live here; the shells, `client` and
+Generators that yield what is to be done (`Send`, `Sleep`, `Alone`) and are resumed with
+what came of it. No I/O, no clock and no framework live here; the shells, `client` and
 `async_client`, hold no decision of the protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from . import _wire
-from ._reply import StreamOpener, check_answer, open_answer
+from ._appraise import appraise
+from ._attempts import repeated, succeed
+from ._reply import Opened, StreamOpener, check_answer, open_answer
 from ._request import Request, chat_request
-from ._session import Flow, Reply, Send, Session, Sleep
+from ._session import Alone, Flow, Reply, Send, Session
+from ._signatures import Signatures
 from ._wire import Lease
 from .attestation import AttestationResult
-from .attestation.policy import Appraisal, Candidate
+from .attestation.policy import Candidate
 from .blinding import blind
 from .envelope import Opener, seal
 from .errors import (
     ConfidentialError,
     Exposure,
+    KeyNotBoundError,
     OpenError,
-    PolicyUnsupportedError,
     RemoteProtocolError,
     greater,
 )
-from .retry import Budget
+from .receipt import Receipt
 from .verdict import Verdict
 
 __all__ = [
@@ -46,15 +48,21 @@ _CANARY = [{"role": "user", "content": "Count from one to four."}]
 """Fixed and harmless: it may travel in a stream whose text can be read on the way."""
 
 
-T = TypeVar("T")
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """A whole answer of the engine, opened and checked."""
+    """A whole answer of the engine, opened and checked.
+
+    Attributes:
+        opened: The exact bytes it was read from.
+        attestation: Why the node's key was accepted; None for a plain endpoint.
+        receipt: The node's signature; None where it was not checked.
+    """
 
     body: dict[str, Any]
     verdict: Verdict
+    opened: bytes
+    attestation: AttestationResult | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -63,25 +71,31 @@ class LiveAnswer:
 
     Attributes:
         source: Where the shell reads those bytes; see `Reply`.
+        attestation: Why the node's key was accepted; None for a plain endpoint.
     """
 
     source: Any
     opener: StreamOpener
     _verdict: Verdict
+    attestation: AttestationResult | None = None
+    _signatures: Signatures | None = None
 
     @property
     def verdict(self) -> Verdict:
         """What holds for what has been opened so far."""
+        verdict = self._verdict
+        if self._signatures is not None:
+            verdict = replace(verdict, signature=self._signatures.outcome)
         if self.opener.nonce_reused:
-            return replace(self._verdict, stream="live-nonce-reused")
-        return self._verdict
+            verdict = replace(verdict, stream="live-nonce-reused")
+        return verdict
 
 
 def list_models(session: Session) -> Flow[list[_wire.Model]]:
     """Ask which models there are."""
 
     def attempt() -> Flow[list[_wire.Model]]:
-        reply = yield from _ok(
+        reply = yield from succeed(
             Send(
                 "GET",
                 _wire.MODELS_PATH,
@@ -93,7 +107,7 @@ def list_models(session: Session) -> Flow[list[_wire.Model]]:
         )
         return _wire.parse_models(reply.body)
 
-    return (yield from _repeated(session, attempt))
+    return (yield from repeated(session, attempt))
 
 
 def exchange(session: Session, request: Request) -> Flow[Answer]:
@@ -104,7 +118,7 @@ def exchange(session: Session, request: Request) -> Flow[Answer]:
     """
     this = _Exchange(session, request)
     attempt = this.sealed if session.confidential else this.plain
-    return (yield from _repeated(session, attempt, lambda: this.left))
+    return (yield from repeated(session, attempt, lambda: this.left))
 
 
 def exchange_stream(session: Session, request: Request) -> Flow[Answer | LiveAnswer]:
@@ -114,44 +128,15 @@ def exchange_stream(session: Session, request: Request) -> Flow[Answer | LiveAns
     """
     this = _Exchange(session, request)
     attempt = this.sealed_stream if session.confidential else this.plain_stream
-    return (yield from _repeated(session, attempt, lambda: this.left))
+    return (yield from repeated(session, attempt, lambda: this.left))
 
 
-def _repeated(
-    session: Session,
-    attempt: Callable[[], Flow[T]],
-    left: Callable[[], Exposure] = lambda: Exposure.NOTHING,
-) -> Flow[T]:
-    budget = Budget(session.retry)
-    while True:
-        try:
-            return (yield from attempt())
-        except ConfidentialError as error:
-            # An earlier attempt may have let out more than the one that failed.
-            error.exposure = greater(error.exposure, left())
-            delay = budget.delay(error)
-            if delay is None:
-                raise
-        yield Sleep(delay)
+@dataclass(frozen=True, slots=True, repr=False)
+class _Accepted:
+    """A lease whose key the policy has accepted: nothing else is ever sealed to."""
 
-
-def _ok(send: Send, lease: Lease | None = None) -> Flow[Reply]:
-    """Make a request and insist on a 200."""
-    reply = yield send
-    if reply is None:
-        raise TypeError("A Send is resumed with its Reply.")
-    if reply.status != 200:  # noqa: PLR2004
-        raise _wire.status_error(
-            reply.status,
-            reply.headers,
-            reply.body,
-            exposure=send.exposure,
-            purchased=lease is not None and lease.purchase is not None,
-        )
-    # None was asked for. Ciphertext does not shrink, but a few bytes could swell.
-    if reply.headers.get("content-encoding", "identity") != "identity":
-        raise RemoteProtocolError("The answer is compressed.", send.exposure)
-    return reply
+    lease: Lease
+    why: AttestationResult
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -170,29 +155,29 @@ class _Exchange:
         self._session = session
         self._request = request
         self._unopened: _Unopened | None = None
+        self._unbound = False
         self.left = Exposure.NOTHING
-        self._assurance = ""
 
     def sealed(self) -> Flow[Answer]:
         self._request.encode(stream=False)  # refuses before anything is sent
-        lease = yield from self._lock()
-        return (yield from self._whole(lease, stream="none"))
+        node = yield from self._lock()
+        return (yield from self._whole(node, stream="none"))
 
     def sealed_stream(self) -> Flow[Answer | LiveAnswer]:
         session = self._session
         self._request.encode(stream=True)
-        lease = yield from self._lock()
+        node = yield from self._lock()
         if session.stream_mode == "live":
-            return (yield from self._live(lease, refuse_reuse=False))
+            return (yield from self._live(node, refuse_reuse=False))
         if session.stream_mode == "auto":
-            if self._is_unknown(lease):
-                yield from self._probe(lease)
-                lease = yield from self._lock()
-            shown = session.nonces.get(lease.recipient.public_key)
+            if self._is_unknown(node.lease):
+                yield from self._probe(node)
+                node = yield from self._lock()
+            shown = session.nonces.get(node.lease.recipient.public_key)
             if shown == "fresh":
-                return (yield from self._live(lease, refuse_reuse=True))
+                return (yield from self._live(node, refuse_reuse=True))
             self._say_why_whole(shown)
-        return (yield from self._whole(lease, stream="buffered"))
+        return (yield from self._whole(node, stream="buffered"))
 
     def plain(self) -> Flow[Answer]:
         return (yield from self._plain_whole(stream="none"))
@@ -207,15 +192,26 @@ class _Exchange:
     def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
         """Make a request, and remember what has left the process with it."""
         try:
-            reply = yield from _ok(send, lease)
+            reply = yield from succeed(send, lease)
         except ConfidentialError as error:
             self.left = greater(self.left, error.exposure)
             raise
         self.left = greater(self.left, send.exposure)
         return reply
 
-    def _lock(self) -> Flow[Lease]:
-        """Reserve a node and appraise its key: what is refused is never sealed to."""
+    def _lock(self) -> Flow[_Accepted]:
+        """Reserve a node and appraise its key."""
+        lease = yield from self._reserve()
+        candidate = Candidate(lease.recipient, lease.node)
+        last = self._unbound or self._session.retry.max_retries == 0
+        try:
+            why = yield from appraise(self._session, candidate, last=last)
+        except KeyNotBoundError:
+            self._unbound = True
+            raise
+        return _Accepted(lease, why)
+
+    def _reserve(self) -> Flow[Lease]:
         session, request = self._session, self._request
         send = Send(
             "POST",
@@ -225,31 +221,47 @@ class _Exchange:
             before=self.left,
             exposure=greater(self.left, Exposure.LOCK),
             wait="lock",
-            once_per=None if request.model in session.locked else request.model,
         )
+        reply: Reply | None = None
+        if request.model not in session.locked:
+            steps = self._reserve_first(send)
+            reply = cast("Reply | None", (yield Alone(f"lock {request.model}", steps)))
+        if reply is None:
+            reply = yield from self._make(send)
+        return _wire.parse_lease(reply.body, units=request.units)
+
+    def _reserve_first(self, send: Send) -> Flow[Reply | None]:
+        """Make the first lock for a model, unless another has done so (4.5)."""
+        locked, model = self._session.locked, self._request.model
+        if model in locked:
+            return None
         reply = yield from self._make(send)
-        lease = _wire.parse_lease(reply.body, units=request.units)
-        session.locked.add(request.model)
-        candidate = Candidate(lease.recipient, lease.node)
-        result = yield from _unfetched(session.trust.appraise(candidate, now=0))
-        self._assurance = result.assurance
-        return lease
+        locked.add(model)
+        return reply
 
-    def _whole(self, lease: Lease, *, stream: str) -> Flow[Answer]:
-        verdict = self._verdict(lease, stream)
-        recovered = self._recover(lease)
-        if recovered is not None:
-            return Answer(recovered, verdict)
-        opener, send = self._seal(lease, self._request.encode(stream=False))
-        reply = yield from self._make(send, lease)
-        try:
-            body = open_answer(reply.body, opener, self._request.endpoint)
-        except OpenError:
-            self._unopened = _Unopened(lease, opener, reply.body)
-            raise
-        return Answer(body, verdict)
+    def _whole(self, node: _Accepted, *, stream: str) -> Flow[Answer]:
+        opened = self._recover(node.lease)
+        if opened is None:
+            opener, send = self._seal(node, self._request.encode(stream=False))
+            reply = yield from self._make(send, node.lease)
+            try:
+                opened = open_answer(reply.body, opener, self._request.endpoint)
+            except OpenError:
+                self._unopened = _Unopened(node.lease, opener, reply.body)
+                raise
+        session = self._session
+        signatures = Signatures(session.trust, node.lease)
+        if session.signatures != "off":
+            signatures.check(opened.signature, opened.digest)
+        return Answer(
+            opened.body,
+            self._verdict(node, stream, signatures.outcome),
+            opened.plaintext,
+            node.why,
+            signatures.receipt(opened, issued_at=int(session.now())),
+        )
 
-    def _recover(self, lease: Lease) -> dict[str, Any] | None:
+    def _recover(self, lease: Lease) -> Opened | None:
         """Try a new key of the same node on an answer that did not open (4.7)."""
         unopened, self._unopened = self._unopened, None
         if (
@@ -264,35 +276,41 @@ class _Exchange:
         except OpenError:
             return None
 
-    def _live(self, lease: Lease, *, refuse_reuse: bool) -> Flow[LiveAnswer]:
-        opener, send = self._seal(lease, self._request.encode(stream=True), stream=True)
+    def _live(self, node: _Accepted, *, refuse_reuse: bool) -> Flow[LiveAnswer]:
+        session, lease = self._session, node.lease
+        opener, send = self._seal(node, self._request.encode(stream=True), stream=True)
         reply = yield from self._make(replace(send, live=True), lease)
         _check_event_stream(reply, Exposure.SEALED)
 
         def note_reuse() -> None:
-            self._session.nonces[lease.recipient.public_key] = "reused"
+            session.nonces[lease.recipient.public_key] = "reused"
             if not refuse_reuse:
-                self._session.warn_once(
+                session.warn_once(
                     "The node repeats a nonce in its streams: whoever relays them can "
                     "read their text."
                 )
 
+        signatures = Signatures(session.trust, lease)
         stream = StreamOpener(
-            opener, on_nonce_reuse=note_reuse, refuse_nonce_reuse=refuse_reuse
+            opener,
+            on_nonce_reuse=note_reuse,
+            refuse_nonce_reuse=refuse_reuse,
+            check_signature=signatures.check if session.signatures == "all" else None,
         )
-        return LiveAnswer(reply.source, stream, self._verdict(lease, "live"))
+        verdict = self._verdict(node, "live", signatures.outcome)
+        return LiveAnswer(reply.source, stream, verdict, node.why, signatures)
 
     def _is_unknown(self, lease: Lease) -> bool:
         key = lease.recipient.public_key
         return key not in self._session.nonces and key not in self._session.probing
 
-    def _probe(self, lease: Lease) -> Flow[None]:
+    def _probe(self, node: _Accepted) -> Flow[None]:
         """Spend a lock on a canary, to see how a node treats nonces in a stream.
 
         A canary that fails says nothing: this request then goes whole, and the next
         one asks again.
         """
-        session, key = self._session, lease.recipient.public_key
+        session, key = self._session, node.lease.recipient.public_key
         canary = chat_request(
             _CANARY,
             model=self._request.model,
@@ -300,11 +318,11 @@ class _Exchange:
             extra_body=None,
             stream=True,
         )
-        opener, send = self._seal(lease, canary.encode(stream=True), stream=True)
+        opener, send = self._seal(node, canary.encode(stream=True), stream=True)
         stream = StreamOpener(opener, refuse_nonce_reuse=False)
         session.probing.add(key)
         try:
-            reply = yield from _ok(replace(send, wait="probe"))
+            reply = yield from succeed(replace(send, wait="probe"))
             for _ in stream.feed(reply.body):
                 pass
             stream.finish()
@@ -331,8 +349,9 @@ class _Exchange:
             )
 
     def _seal(
-        self, lease: Lease, body: bytes, *, stream: bool = False
+        self, node: _Accepted, body: bytes, *, stream: bool = False
     ) -> tuple[Opener, Send]:
+        lease = node.lease
         envelope, opener = seal(lease.recipient, blind(body))
         send = Send(
             "POST",
@@ -349,7 +368,7 @@ class _Exchange:
     def _plain_whole(self, *, stream: str) -> Flow[Answer]:
         reply = yield from self._send_plain(stream=False)
         body = check_answer(reply.body, self._request.endpoint, Exposure.PLAIN)
-        return Answer(body, Verdict.plain(stream))
+        return Answer(body, Verdict.plain(stream), reply.body)
 
     def _send_plain(self, *, stream: bool) -> Flow[Reply]:
         send = Send(
@@ -363,22 +382,10 @@ class _Exchange:
         )
         return (yield from self._make(send))
 
-    def _verdict(self, lease: Lease, stream: str) -> Verdict:
+    def _verdict(self, node: _Accepted, stream: str, signature: str) -> Verdict:
         return Verdict.of_sealed(
-            assurance=self._assurance,
-            node=lease.node,
-            key=lease.recipient.fingerprint,
-            stream=stream,
+            node.why, node=node.lease.node, stream=stream, signature=signature
         )
-
-
-def _unfetched(appraisal: Appraisal) -> Flow[AttestationResult]:
-    yield from ()
-    try:
-        next(appraisal)
-    except StopIteration as stop:
-        return cast("AttestationResult", stop.value)
-    raise PolicyUnsupportedError("The policy wants something fetched.", Exposure.LOCK)
 
 
 def _accept(*, stream: bool) -> str:

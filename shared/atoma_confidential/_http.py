@@ -12,6 +12,7 @@ import httpx
 
 from . import errors
 from ._session import Reply, Send
+from .credentials import check_url
 from .errors import ConfidentialError, InvalidInputError
 
 __all__ = [
@@ -28,7 +29,7 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 """2,048 vectors of 4,096 numbers, in base64 twice over."""
 
 MAX_NOTE_BYTES = 1024 * 1024
-"""What is no answer of an engine is small: locks, errors, canaries."""
+"""What is no answer of an engine is small: locks, errors, canaries, evidence."""
 
 
 @functools.cache
@@ -59,6 +60,7 @@ class Limits:
         lock: Until a lock is whole; buying a stack waits for a chain's finality.
         answer: Until an answer is whole.
         probe: Until a canary's stream is whole.
+        evidence: Until something that an appraisal wants is whole.
         silence: Until a stream's head, and between two of its bytes.
         idle: Between two events of a stream; keep-alives are none.
     """
@@ -67,6 +69,7 @@ class Limits:
     lock: float = 60
     answer: float = 600
     probe: float = 30
+    evidence: float = 30
     silence: float = 30
     idle: float = 120
 
@@ -87,14 +90,19 @@ class Limits:
             lock=min(usual.lock, timeout),
             answer=timeout,
             probe=min(usual.probe, timeout),
+            evidence=min(usual.evidence, timeout),
             silence=timeout,
             idle=idle,
         )
 
     def whole(self, send: Send) -> float:
         """Return the seconds until a reply that is read whole must be there."""
-        limits = {"lock": self.lock, "probe": self.probe, "answer": self.answer}
-        return limits[send.wait]
+        return {
+            "lock": self.lock,
+            "probe": self.probe,
+            "evidence": self.evidence,
+            "answer": self.answer,
+        }[send.wait]
 
     def head(self, send: Send) -> float:
         """Return the seconds until the head of a reply must be there."""
@@ -104,11 +112,18 @@ class Limits:
         """Return the request with its time limits.
 
         Built without a client, whose default headers and cookies stay out of it.
+
+        Raises:
+            InvalidInputError: A policy wants to fetch over http from another machine.
         """
         timeout = httpx.Timeout(self.head(send), connect=self.connect)
+        if send.origin is None:
+            url = httpx.URL(f"{base_url}{send.path}")
+        else:
+            url = check_url(f"{send.origin}{send.path}", "A URL of the trust policy")
         return httpx.Request(
             send.method,
-            f"{base_url}{send.path}",
+            url,
             headers=dict(send.headers),
             content=send.body,
             extensions={"timeout": timeout.as_dict()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from ._json import parse_object
@@ -23,13 +24,29 @@ from .errors import (
     StreamTruncatedError,
 )
 
-__all__ = ["StreamOpener", "as_chunks", "check_answer", "open_answer"]
+__all__ = ["Opened", "StreamOpener", "as_chunks", "check_answer", "open_answer"]
 
 MAX_EVENTS = 1_000_000
 """Above any real answer; bounds what the nonces of a stream may occupy."""
 
 
-def open_answer(data: bytes, opener: Opener, endpoint: Endpoint) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, repr=False)
+class Opened:
+    """The engine's answer inside a sealed one, and what the node signed of it.
+
+    Attributes:
+        plaintext: The exact bytes that were opened.
+        digest: Their BLAKE2b-256, compared.
+        signature: The node's over that digest, as it came: not checked.
+    """
+
+    body: dict[str, Any]
+    plaintext: bytes
+    digest: bytes
+    signature: bytes
+
+
+def open_answer(data: bytes, opener: Opener, endpoint: Endpoint) -> Opened:
     """Return the engine's answer inside a sealed one.
 
     Raises:
@@ -39,7 +56,8 @@ def open_answer(data: bytes, opener: Opener, endpoint: Endpoint) -> dict[str, An
     """
     sealed = parse_sealed(data)
     plaintext = opener.open(sealed.ciphertext, nonce=sealed.nonce, digest=sealed.digest)
-    return check_answer(plaintext, endpoint, Exposure.SEALED)
+    body = check_answer(plaintext, endpoint, Exposure.SEALED)
+    return Opened(body, plaintext, sealed.digest, sealed.signature)
 
 
 def check_answer(
@@ -90,6 +108,7 @@ class StreamOpener:
         *,
         on_nonce_reuse: Callable[[], None] = lambda: None,
         refuse_nonce_reuse: bool = True,
+        check_signature: Callable[[bytes, bytes], None] | None = None,
     ) -> None:
         """Start to read.
 
@@ -97,12 +116,15 @@ class StreamOpener:
             opener: Opens the events; None for a plain stream.
             on_nonce_reuse: Called once, at the first nonce that is seen again.
             refuse_nonce_reuse: Whether to raise then.
+            check_signature: Called with the signature of each event and the digest
+                that it is over; raises where it does not like them.
         """
         self._opener = opener
         self.exposure = Exposure.PLAIN if opener is None else Exposure.SEALED
         self._decoder = EventDecoder(self.exposure)
         self._on_nonce_reuse = on_nonce_reuse
         self._refuse_nonce_reuse = refuse_nonce_reuse
+        self._check_signature = check_signature
         self._nonces: set[bytes] = set()
         self._state = _State.READING
         self._ends = _Ends(self.exposure, sealed=opener is not None)
@@ -158,6 +180,8 @@ class StreamOpener:
         plaintext = self._opener.open(
             sealed.ciphertext, nonce=sealed.nonce, digest=sealed.digest
         )
+        if self._check_signature is not None:
+            self._check_signature(sealed.signature, sealed.digest)
         self._note_nonce(sealed.nonce)
         return plaintext
 

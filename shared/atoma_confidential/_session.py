@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from ._findings import Findings
 from .attestation import TrustPolicy
 from .errors import ConfidentialityWarning, Exposure
 from .retry import RetryPolicy
 
-__all__ = ["Flow", "Reply", "Send", "Session", "Sleep", "StreamMode"]
+__all__ = [
+    "AGENT",
+    "Alone",
+    "Flow",
+    "Reply",
+    "Send",
+    "Session",
+    "SignatureMode",
+    "Sleep",
+    "StreamMode",
+]
+
+AGENT = "atoma-confidential"
+"""Without a version: nothing that is sent tells one caller from another."""
 
 StreamMode: TypeAlias = Literal["auto", "live", "buffered"]
+SignatureMode: TypeAlias = Literal["off", "whole", "all"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -25,8 +40,8 @@ class Send:
         wait: Which of the shell's limits applies to the whole reply.
         live: Whether a 200 is to be resumed with as soon as its head is there, its
             body left to the caller; the stream's own limits then apply.
-        once_per: Requests that share this name are made one at a time until one of
-            them has succeeded (protocol 4.5).
+        origin: What the path stands below, where that is not the client's base URL;
+            the API key is never sent there.
         before: What had left the process before this request.
         exposure: What will have left it with this request.
     """
@@ -37,9 +52,9 @@ class Send:
     body: bytes | None
     before: Exposure
     exposure: Exposure
-    wait: Literal["lock", "answer", "probe"] = "answer"
+    wait: Literal["lock", "answer", "probe", "evidence"] = "answer"
     live: bool = False
-    once_per: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,18 @@ class Sleep:
     """Seconds for the shell to let pass."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Alone:
+    """Steps for the shell to take while no others of this name are being taken.
+
+    It resumes with what they return, or throws what they raise. Whoever has waited for
+    too long goes ahead: that another is stuck must stop nobody.
+    """
+
+    name: str
+    steps: Flow[Any]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,7 +91,8 @@ class Reply:
 
 
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Send | Sleep, Reply | None, T]
+Flow: TypeAlias = Generator[Send | Sleep | Alone, Any, T]
+"""Resumed with the `Reply` to a `Send`, and with the result of `Alone` steps."""
 
 
 @dataclass(slots=True, repr=False)
@@ -72,6 +100,11 @@ class Session:
     """What the exchanges of one client share; in memory only.
 
     Attributes:
+        now: Tells Unix time, in seconds.
+        attestation_url: Where the nodes' attestation records are; empty: nobody said.
+        signatures: Whose signatures are checked: of no answers, of whole ones, or of
+            each event of a stream as well.
+        findings: What the policy has found out about keys.
         nonces: What node keys have shown in streams: fresh nonces, repeated ones, or
             too few events to tell.
         probing: Node keys that a canary is out to right now.
@@ -80,9 +113,12 @@ class Session:
     """
 
     api_key: str
+    now: Callable[[], float]
     confidential: bool = True
     stream_mode: StreamMode = "auto"
     trust: TrustPolicy = field(default_factory=TrustPolicy.proxy_asserted)
+    attestation_url: str = ""
+    signatures: SignatureMode = "whole"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     nonces: dict[bytes, Literal["fresh", "reused", "unproven"]] = field(
         default_factory=dict
@@ -90,6 +126,10 @@ class Session:
     probing: set[bytes] = field(default_factory=set)
     locked: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
+    findings: Findings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.findings = Findings(self.now)
 
     def warn_once(self, text: str) -> None:
         """Warn of something that holds for each further request as well."""
@@ -112,5 +152,5 @@ class Session:
             "Content-Type": "application/json",
             "Accept": accept,
             "Accept-Encoding": "identity",
-            "User-Agent": "atoma-confidential",
+            "User-Agent": AGENT,
         }

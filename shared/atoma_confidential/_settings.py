@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TypedDict, Unpack
 
 from ._http import Limits
-from ._session import Session, StreamMode
+from ._session import Session, SignatureMode, StreamMode
 from .attestation import TrustPolicy
-from .credentials import resolve_api_key, resolve_base_url
+from .credentials import (
+    resolve_api_key,
+    resolve_attestation_url,
+    resolve_base_url,
+)
 from .errors import InvalidInputError
 from .retry import RetryPolicy
 
@@ -28,6 +33,11 @@ class ClientSettings(TypedDict, total=False):
         stream_mode: `auto` streams live only toward a node that has shown fresh nonces;
             `buffered` never does; `live` always does and warns.
         trust: Which node keys may be sealed to.
+        attestation_url: Where the nodes' attestation records are: by default
+            `ATOMA_ATTESTATION_URL`, then the public network's place if `base_url` is
+            the public network's. The API key is never sent there.
+        signatures: Which signatures of nodes are checked: `whole` those of whole
+            answers, `all` also that of each event of a stream, `off` none.
         max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
         timeout: Seconds for an answer, and of silence in a stream.
         stream_idle_timeout: Seconds between two events of a stream.
@@ -38,6 +48,8 @@ class ClientSettings(TypedDict, total=False):
     confidential: bool
     stream_mode: StreamMode
     trust: TrustPolicy | None
+    attestation_url: str | None
+    signatures: SignatureMode
     max_retries: int
     timeout: float | None
     stream_idle_timeout: float
@@ -64,21 +76,29 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     mode = settings.get("stream_mode", "auto")
     if mode not in ("auto", "live", "buffered"):
         raise InvalidInputError("stream_mode is 'auto', 'live' or 'buffered'.")
+    signatures = settings.get("signatures", "whole")
+    if signatures not in ("off", "whole", "all"):
+        raise InvalidInputError("signatures is 'off', 'whole' or 'all'.")
     confidential = settings.get("confidential", True)
     if not isinstance(confidential, bool):
         raise InvalidInputError("confidential is True or False.")
+    base_url = resolve_base_url(settings.get("base_url"))
     session = Session(
         api_key=resolve_api_key(settings.get("api_key")),
+        now=time.time,
         confidential=confidential,
         stream_mode=mode,
         trust=settings.get("trust") or TrustPolicy.proxy_asserted(),
+        attestation_url=resolve_attestation_url(
+            settings.get("attestation_url"), base_url=base_url
+        ),
+        signatures=signatures,
         retry=RetryPolicy(settings.get("max_retries", 2)),
     )
     limits = Limits.of(
         timeout=settings.get("timeout"),
         idle=settings.get("stream_idle_timeout", Limits().idle),
     )
-    base_url = resolve_base_url(settings.get("base_url"))
     if not confidential:
         _logger.warning("confidential=False: requests and answers travel in clear.")
     return Connection(session, base_url, limits)

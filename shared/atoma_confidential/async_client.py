@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from ._appraise import appraise_anew, candidate_of
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
-from ._session import Flow, Reply, Send, Sleep
+from ._session import Alone, Flow, Reply, Send, Sleep
 from ._settings import ClientSettings, Connection, connection_of
+from ._turns import TaskTurns
 from ._wire import Model
+from .attestation import AttestationResult
 from .client import Client
 from .errors import ConfidentialError
 from .replies import ChatReply, EmbeddingReply
@@ -91,7 +94,7 @@ class AsyncClient:
             stream=False,
         )
         answer = await self._drive(exchange(self._connection.session, request))
-        return ChatReply(answer.body, answer.verdict)
+        return ChatReply.of_answer(answer)
 
     def stream_chat(
         self,
@@ -123,6 +126,11 @@ class AsyncClient:
     async def models(self) -> list[Model]:
         """Return what the proxy lists; see `Client.models`."""
         return await self._drive(list_models(self._connection.session))
+
+    async def appraise(self, *, node: int, key: bytes | str) -> AttestationResult:
+        """Ask the trust policy about a key; see `Client.appraise`."""
+        candidate = candidate_of(node=node, key=key)
+        return await self._drive(appraise_anew(self._connection.session, candidate))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -167,19 +175,22 @@ class AsyncClient:
 
     async def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
-        reply: Reply | None = None
+        result: Any = None
         failure: ConfidentialError | None = None
         source: httpx.Response | None = None
         try:
             while True:
-                step = flow.throw(failure) if failure else flow.send(reply)
-                reply = failure = None
+                step = flow.throw(failure) if failure else flow.send(result)
+                result = failure = None
                 try:
-                    if isinstance(step, Sleep):
-                        await asyncio.sleep(step.seconds)
-                    else:
-                        reply = await self._send(step)
-                        source = reply.source
+                    match step:
+                        case Sleep():
+                            await asyncio.sleep(step.seconds)
+                        case Alone():
+                            result = await self._alone(step)
+                        case Send():
+                            result = await self._send(step)
+                            source = result.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:
@@ -191,22 +202,26 @@ class AsyncClient:
         finally:
             flow.close()
 
-    async def _send(self, send: Send) -> Reply:
-        loop = await self._loop()
-        async with self._turn(send, loop):
-            response = await self._open(send, loop)
-            if send.live and response.status_code == httpx.codes.OK:
-                return live_reply(response)
-            async with aclosing(response):
-                return await self._read(response, send)
+    async def _alone(self, step: Alone) -> Any:
+        turns = (await self._loop()).turns
+        async with turns.turn(step.name, seconds=self._connection.limits.lock):
+            return await self._drive(step.steps)
 
-    async def _open(self, send: Send, loop: _Loop) -> httpx.Response:
+    async def _send(self, send: Send) -> Reply:
+        response = await self._open(send)
+        if send.live and response.status_code == httpx.codes.OK:
+            return live_reply(response)
+        async with aclosing(response):
+            return await self._read(response, send)
+
+    async def _open(self, send: Send) -> httpx.Response:
         connection = self._connection
+        loop = await self._loop()
         request = connection.limits.request(send, connection.base_url)
         try:
             # httpx restarts its read timeout at each byte.
             async with asyncio.timeout(connection.limits.head(send)):
-                return await loop.http.send(
+                return await loop.http(send.origin).send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except (httpx.HTTPError, TimeoutError) as error:
@@ -224,26 +239,6 @@ class AsyncClient:
         except (httpx.HTTPError, TimeoutError) as error:
             failure = as_failure(error, send, head_came=True)
         raise failure
-
-    @asynccontextmanager
-    async def _turn(self, send: Send, loop: _Loop) -> AsyncIterator[None]:
-        """Wait for the turn of a request that is made one at a time at first."""
-        if send.once_per is None:
-            yield
-            return
-        turn = loop.turns.setdefault(send.once_per, asyncio.Lock())
-        try:
-            await asyncio.wait_for(turn.acquire(), self._connection.limits.lock)
-        except TimeoutError:
-            yield  # whoever has the turn is stuck; that is no reason to be
-            return
-        try:
-            if send.once_per not in self._connection.session.locked:
-                yield
-                return
-        finally:
-            turn.release()
-        yield
 
     async def _loop(self) -> _Loop:
         running = asyncio.get_running_loop()
@@ -269,6 +264,7 @@ class AsyncClient:
             async with aclosing(self._events(answer)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        stream.attestation = answer.attestation
         stream.verdict = answer.verdict
 
     async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
@@ -294,12 +290,14 @@ class AsyncChatStream:
 
     Attributes:
         verdict: What was checked; None until the end has been reached.
+        attestation: Why the node's key was accepted, likewise.
     """
 
     def __init__(
         self, start: Callable[[AsyncChatStream], AsyncGenerator[dict[str, Any], None]]
     ) -> None:
         self.verdict: Verdict | None = None
+        self.attestation: AttestationResult | None = None
         self._chunks = start(self)
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
@@ -328,16 +326,26 @@ class _Loop:
     """What belongs to one event loop."""
 
     def __init__(self, given: httpx.AsyncClient | None, base_url: str) -> None:
-        self.http = given or httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(
-                verify=tls_context(), proxy=proxy_of(base_url)
-            )
-        )
-        self.turns: dict[str, asyncio.Lock] = {}
-        self.lifetime = self._live(None if given else self.http)
+        self.turns = TaskTurns()
+        self._given = given
+        self._base_url = base_url
+        self._own: dict[str | None, httpx.AsyncClient] = {}
+        self.lifetime = self._live(self._own)
+
+    def http(self, origin: str | None) -> httpx.AsyncClient:
+        """Return what makes the connections to an origin; None is the base URL's."""
+        if self._given is not None:
+            return self._given
+        if origin not in self._own:
+            proxy = proxy_of(origin or self._base_url)
+            transport = httpx.AsyncHTTPTransport(verify=tls_context(), proxy=proxy)
+            self._own[origin] = httpx.AsyncClient(transport=transport)
+        return self._own[origin]
 
     @staticmethod
-    async def _live(own: httpx.AsyncClient | None) -> AsyncGenerator[None, None]:
+    async def _live(
+        own: dict[str | None, httpx.AsyncClient],
+    ) -> AsyncGenerator[None, None]:
         """Close the connections when the loop shuts its generators down.
 
         `asyncio.run` does that; a client that outlives it is not told otherwise, and
@@ -346,5 +354,5 @@ class _Loop:
         try:
             yield
         finally:
-            if own is not None:
-                await own.aclose()
+            for client in own.values():
+                await client.aclose()

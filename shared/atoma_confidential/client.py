@@ -6,17 +6,17 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from ._appraise import appraise_anew, candidate_of
 from ._deadline import DeadlineTransport, deadline
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
@@ -24,10 +24,12 @@ from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
-from ._session import Flow, Reply, Send, Sleep
+from ._session import Alone, Flow, Reply, Send, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
+from ._turns import ThreadTurns
 from ._wire import Model
+from .attestation import AttestationResult
 from .errors import ConfidentialError, InvalidInputError
 from .explain import Explanation, explain
 from .replies import ChatReply, EmbeddingReply
@@ -64,8 +66,8 @@ class Client:
     ) -> None:
         self._connection = connection_of(**settings)
         self._given = http_client
-        self._own: dict[int, httpx.Client] = {}
-        self._turns: dict[tuple[int, str], threading.Lock] = {}
+        self._own: dict[tuple[int, str | None], httpx.Client] = {}
+        self._turns: dict[int, ThreadTurns] = {}
         self._finalizer = weakref.finalize(self, _close_own, self._own)
 
     def chat(
@@ -95,7 +97,7 @@ class Client:
             stream=False,
         )
         answer = self._drive(exchange(self._connection.session, request))
-        return ChatReply(answer.body, answer.verdict)
+        return ChatReply.of_answer(answer)
 
     def stream_chat(
         self,
@@ -173,6 +175,22 @@ class Client:
         batch = [plan.texts[index] for index in plan.batches[0]]
         return explain(session, plan.options.request(batch + plan.options.decoys()))
 
+    def appraise(self, *, node: int, key: bytes | str) -> AttestationResult:
+        """Ask the trust policy about a key, without a lock and without sealing.
+
+        Whatever an earlier appraisal has found, everything is fetched again.
+
+        Args:
+            node: The number of the node that the key is said to be of.
+            key: Its X25519 public key: 32 bytes, or their base64 text.
+
+        Raises:
+            AttestationError: The key is not acceptable, or could not be checked.
+            InvalidInputError: These are not a node's number and a key.
+        """
+        candidate = candidate_of(node=node, key=key)
+        return self._drive(appraise_anew(self._connection.session, candidate))
+
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
         _close_own(self._own)
@@ -209,19 +227,22 @@ class Client:
 
     def _drive(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
-        reply: Reply | None = None
+        result: Any = None
         failure: ConfidentialError | None = None
         source: httpx.Response | None = None
         try:
             while True:
-                step = flow.throw(failure) if failure else flow.send(reply)
-                reply = failure = None
+                step = flow.throw(failure) if failure else flow.send(result)
+                result = failure = None
                 try:
-                    if isinstance(step, Sleep):
-                        time.sleep(step.seconds)
-                    else:
-                        reply = self._send(step)
-                        source = reply.source
+                    match step:
+                        case Sleep():
+                            time.sleep(step.seconds)
+                        case Alone():
+                            result = self._alone(step)
+                        case Send():
+                            result = self._send(step)
+                            source = result.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:
@@ -233,20 +254,25 @@ class Client:
         finally:
             flow.close()
 
+    def _alone(self, step: Alone) -> Any:
+        # A turn that another thread had at a fork is never over in the child.
+        turns = self._turns.setdefault(os.getpid(), ThreadTurns())
+        with turns.turn(step.name, seconds=self._connection.limits.lock):
+            return self._drive(step.steps)
+
     def _send(self, send: Send) -> Reply:
-        with self._turn(send):
-            response = self._open(send)
-            if send.live and response.status_code == httpx.codes.OK:
-                return live_reply(response)
-            with closing(response):
-                return self._read(response, send)
+        response = self._open(send)
+        if send.live and response.status_code == httpx.codes.OK:
+            return live_reply(response)
+        with closing(response):
+            return self._read(response, send)
 
     def _open(self, send: Send) -> httpx.Response:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
         try:
             with deadline(connection.limits.head(send)):
-                return self._http().send(
+                return self._http(send.origin).send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except httpx.HTTPError as error:
@@ -265,38 +291,20 @@ class Client:
             failure = as_failure(error, send, head_came=True)
         raise failure
 
-    @contextmanager
-    def _turn(self, send: Send) -> Iterator[None]:
-        """Wait for the turn of a request that is made one at a time at first."""
-        if send.once_per is None:
-            yield
-            return
-        # A lock that another thread held at a fork is never released in the child.
-        key = os.getpid(), send.once_per
-        turn = self._turns.setdefault(key, threading.Lock())
-        if not turn.acquire(timeout=self._connection.limits.lock):
-            yield  # whoever has the turn is stuck; that is no reason to be
-            return
-        try:
-            if send.once_per not in self._connection.session.locked:
-                yield
-                return
-        finally:
-            turn.release()
-        yield
-
-    def _http(self) -> httpx.Client:
+    def _http(self, origin: str | None) -> httpx.Client:
+        """Return what makes the connections to an origin; None is the base URL's."""
         if self._given is not None:
             return self._given
         # A process that was forked must not use its parent's sockets.
-        own = self._own.get(os.getpid())
+        key = os.getpid(), origin
+        own = self._own.get(key)
         if own is None:
-            transport = DeadlineTransport(
-                verify=tls_context(), proxy=proxy_of(self._connection.base_url)
-            )
-            own = self._own.setdefault(os.getpid(), httpx.Client(transport=transport))
-            # Canaries of a parent process come back to the parent.
-            self._connection.session.probing.clear()
+            proxy = proxy_of(origin or self._connection.base_url)
+            transport = DeadlineTransport(verify=tls_context(), proxy=proxy)
+            own = self._own.setdefault(key, httpx.Client(transport=transport))
+            if origin is None:
+                # Canaries of a parent process come back to the parent.
+                self._connection.session.probing.clear()
         return own
 
     def _chunks(
@@ -308,6 +316,7 @@ class Client:
             yield from as_chunks(answer.body)
         else:
             yield from self._events(answer)
+        stream.attestation = answer.attestation
         stream.verdict = answer.verdict
 
     def _events(self, live: LiveAnswer) -> Iterator[dict[str, Any]]:
@@ -335,12 +344,14 @@ class ChatStream:
 
     Attributes:
         verdict: What was checked; None until the end has been reached.
+        attestation: Why the node's key was accepted, likewise.
     """
 
     def __init__(
         self, start: Callable[[ChatStream], Generator[dict[str, Any], None, None]]
     ) -> None:
         self.verdict: Verdict | None = None
+        self.attestation: AttestationResult | None = None
         self._chunks = start(self)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -365,7 +376,6 @@ class ChatStream:
         self.close()
 
 
-def _close_own(own: dict[int, httpx.Client]) -> None:
-    client = own.pop(os.getpid(), None)
-    if client is not None:
-        client.close()
+def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:
+    for key in [key for key in list(own) if key[0] == os.getpid()]:
+        own.pop(key).close()

@@ -1,4 +1,4 @@
-"""Where the API key and the base URL come from."""
+"""Where the API key comes from, and which servers may be asked."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from .errors import InvalidInputError, MissingCredentialsError
 
 __all__ = [
     "API_KEY_VARIABLES",
+    "ATTESTATION_URL_VARIABLES",
     "BASE_URL_VARIABLES",
+    "DEFAULT_ATTESTATION_URL",
     "DEFAULT_BASE_URL",
+    "check_url",
     "resolve_api_key",
+    "resolve_attestation_url",
     "resolve_base_url",
 ]
 
@@ -24,6 +28,11 @@ API_KEY_VARIABLES = ("ATOMA_API_KEY", "ATOMASDK_BEARER_AUTH")
 BASE_URL_VARIABLES = ("ATOMA_BASE_URL", "ATOMA_API_BASE")
 
 DEFAULT_BASE_URL = "https://api.atoma.network"
+
+ATTESTATION_URL_VARIABLES = ("ATOMA_ATTESTATION_URL",)
+
+DEFAULT_ATTESTATION_URL = "https://credentials.atoma.network"
+"""Where the public network keeps the nodes' attestation records (protocol 2.2)."""
 
 
 def resolve_api_key(api_key: str | None = None) -> str:
@@ -49,13 +58,47 @@ def resolve_base_url(base_url: str | None = None) -> str:
             anyone on the way could read the API key and replace the node's key.
     """
     text = base_url or _from_environment(BASE_URL_VARIABLES) or DEFAULT_BASE_URL
-    url = _parsed(text.strip())
+    return _origin(text, "base_url")
+
+
+def resolve_attestation_url(
+    attestation_url: str | None = None, *, base_url: str
+) -> str:
+    """Return where the nodes' attestation records are; empty where nobody says so.
+
+    Only the public network's place is known: records of another network would be about
+    other nodes.
+
+    Raises:
+        InvalidInputError: It is not an https URL, nor http on this machine.
+    """
+    text = attestation_url or _from_environment(ATTESTATION_URL_VARIABLES)
+    if text:
+        return _origin(text, "attestation_url")
+    return DEFAULT_ATTESTATION_URL if base_url == DEFAULT_BASE_URL else ""
+
+
+def check_url(text: str, name: str) -> httpx.URL:
+    """Return a URL that may be asked for something.
+
+    Raises:
+        InvalidInputError: It is not an https URL, nor http on this machine.
+    """
+    url = _parsed(text)
     if url is None or url.scheme not in ("http", "https"):
-        raise InvalidInputError("base_url is not an http or https URL.")
-    if url.userinfo or "?" in text or "#" in text:
-        raise InvalidInputError("base_url holds more than an origin and a path.")
+        raise InvalidInputError(f"{name} is not an http or https URL.")
+    if url.userinfo:
+        raise InvalidInputError(f"{name} holds more than an origin and a path.")
     if url.scheme == "http" and not _is_loopback(url.host):
-        raise InvalidInputError("base_url is http on another machine; use https.")
+        raise InvalidInputError(f"{name} is http on another machine; use https.")
+    return url
+
+
+def _origin(text: str, name: str) -> str:
+    """Return an origin and path prefix, without `/v1`."""
+    url = check_url(text.strip(), name)
+    if "?" in text or "#" in text:
+        raise InvalidInputError(f"{name} holds more than an origin and a path.")
     return str(url).rstrip("/").removesuffix("/v1")
 
 

@@ -1,4 +1,4 @@
-"""Checking a node's signature over the digest of a reply.
+"""A node's signature over the digest of a reply: checking it, and keeping it.
 
 Cryptography only: bytes in, a `Signer` out. Whether that signer is one to trust is
 not decided here. The public key travels inside the signature and what is signed
@@ -8,9 +8,14 @@ nor when (protocol 3.4): compare `Signer.address` with one known for the node.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
-from dataclasses import dataclass
-from typing import Literal
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +25,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from .errors import Exposure, ReceiptError
 
-__all__ = ["Signer", "verify_signature"]
+__all__ = ["Receipt", "Scheme", "Signer", "verify_signature"]
+
+Scheme = Literal["ed25519", "secp256k1", "secp256r1"]
 
 _DIGEST_BYTES = 32
 _SIGNATURE_BYTES = 64
@@ -30,7 +37,7 @@ _SIGNATURE_BYTES = 64
 class Signer:
     """Who made a signature that verified."""
 
-    scheme: Literal["ed25519", "secp256k1", "secp256r1"]
+    scheme: Scheme
     public_key: bytes
     address: str
     """The Sui address: BLAKE2b-256 over flag and public key, in hex with "0x"."""
@@ -83,8 +90,130 @@ def verify_signature(signature: bytes, digest: bytes) -> Signer:
             _verify_ecdsa(ecdsa, public_key, raw, digest)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
         raise _refused("The node's signature does not verify.") from error
-    address = hashlib.blake2b(bytes([flag]) + public_key, digest_size=32).hexdigest()
-    return Signer(ecdsa.scheme if ecdsa else "ed25519", public_key, f"0x{address}")
+    address = f"0x{_digest(bytes([flag]) + public_key).hex()}"
+    return Signer(ecdsa.scheme if ecdsa else "ed25519", public_key, address)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A node's signature over one answer, to be kept and checked again later.
+
+    What is signed is the digest alone. The other fields are what its holder noted
+    beside it, and can be changed by whoever holds it: a receipt shows that an address
+    has signed these bytes, and neither for whom, nor when, nor in answer to what.
+
+    Attributes:
+        node: The node's number, as the proxy gave it.
+        key: Fingerprint of the key that the request was sealed to.
+        model: The model that the engine says it served.
+        digest: BLAKE2b-256 of the exact bytes that were opened.
+        signature: A Sui serialised signature over that digest.
+        address: The signer's Sui address.
+        scheme: The signature's scheme.
+        issued_at: Unix time, in seconds, by the clock of who got the answer.
+    """
+
+    node: int
+    key: str
+    model: str
+    digest: bytes
+    signature: bytes
+    address: str
+    scheme: Scheme
+    issued_at: int
+
+    def verify(
+        self, *, answer: bytes | None = None, address: str | None = None
+    ) -> Signer:
+        """Return who signed; a check that is not asked for is not made.
+
+        Args:
+            answer: The exact bytes that the digest must be of; see `ChatReply.opened`.
+            address: The Sui address that must have signed.
+
+        Raises:
+            ReceiptError: The signature does not verify, is by another address, or is
+                over another answer.
+        """
+        signer = verify_signature(self.signature, self.digest)
+        if (signer.address, signer.scheme) != (self.address, self.scheme):
+            raise _refused("The receipt names another signer than its signature.")
+        if address is not None and signer.address != address.lower():
+            raise _refused(f"The receipt is signed by {signer.address}.")
+        if answer is not None and _digest(answer) != self.digest:
+            raise _refused("The receipt is for another answer.")
+        return signer
+
+    def to_json(self) -> str:
+        """Return the receipt as one line of JSON; the answer is not in it."""
+        written: dict[str, Any] = {"version": _VERSION, **asdict(self)}
+        for name in ("digest", "signature"):
+            written[name] = base64.b64encode(written[name]).decode("ascii")
+        return json.dumps(written, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Return the receipt that was written; whether it is genuine, `verify` says.
+
+        Raises:
+            ReceiptError: It is not what `to_json` writes, or of another version.
+        """
+        fields = _parse(text)
+        version = fields.pop("version", None)
+        if version != _VERSION or type(version) is not int:
+            raise _refused(f"This is no receipt of version {_VERSION}.")
+        if fields.keys() != _READERS.keys():
+            raise _refused("A receipt has other fields than this.")
+        values = {name: read(fields[name]) for name, read in _READERS.items()}
+        if misfits := [name for name, value in values.items() if value is None]:
+            raise _refused(f"No receipt has such a value: {', '.join(misfits)}.")
+        return cls(**values)
+
+
+def _parse(text: str | bytes) -> dict[str, Any]:
+    try:
+        pairs = json.loads(text, object_pairs_hook=list)
+        fields = dict(pairs) if isinstance(pairs, list) else {}
+    except (ValueError, TypeError, RecursionError):
+        pairs, fields = [], {}
+    if not fields or len(fields) != len(pairs):
+        raise _refused("This is no receipt.")
+    return fields
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 64 else None
+
+
+def _data(value: Any) -> bytes | None:
+    try:
+        data = binascii.a2b_base64(value, strict_mode=True)
+    except (ValueError, TypeError):
+        return None
+    return data if base64.b64encode(data).decode("ascii") == value else None
+
+
+def _text(pattern: str) -> Callable[[Any], str | None]:
+    def read(value: Any) -> str | None:
+        fits = isinstance(value, str) and re.fullmatch(pattern, value)
+        return value if fits else None
+
+    return read
+
+
+_VERSION = 1
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "node": _count,
+    "key": _text(r"[0-9a-f]{16}"),
+    "model": _text(r"(?s).+"),
+    "digest": _data,
+    "signature": _data,
+    "address": _text(r"0x[0-9a-f]{64}"),
+    "scheme": _text(r"ed25519|secp256k1|secp256r1"),
+    "issued_at": _count,
+}
+"""Each returns None for what no receipt holds there."""
 
 
 def _split(signature: bytes) -> tuple[int, bytes, bytes]:
@@ -113,6 +242,10 @@ def _verify_ecdsa(
     key = ec.EllipticCurvePublicKey.from_encoded_point(ecdsa.curve, public_key)
     # SHA-256 over a digest is meant: the signers hash once more (protocol 3.4).
     key.verify(encode_dss_signature(r, s), digest, ec.ECDSA(SHA256()))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def _refused(message: str) -> ReceiptError:

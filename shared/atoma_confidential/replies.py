@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._embed import Part
+from ._flow import Answer
+from .attestation import AttestationResult
+from .receipt import Receipt
 from .verdict import Verdict
 
 __all__ = ["ChatReply", "EmbeddingReply"]
@@ -19,10 +22,27 @@ class ChatReply:
     Attributes:
         body: The engine's `chat.completion` object.
         verdict: What was checked for it.
+        attestation: Why the node's key was accepted; None for a plain endpoint.
+        receipt: The node's signature over the answer; None where it was not checked.
+        opened: The exact bytes that `body` was read from, which a receipt is about.
     """
 
     body: dict[str, Any]
     verdict: Verdict
+    attestation: AttestationResult | None = None
+    receipt: Receipt | None = None
+    opened: bytes = b""
+
+    @classmethod
+    def of_answer(cls, answer: Answer) -> ChatReply:
+        """Return what a flow has got, as callers see it."""
+        return cls(
+            answer.body,
+            answer.verdict,
+            attestation=answer.attestation,
+            receipt=answer.receipt,
+            opened=answer.opened,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,17 +54,24 @@ class EmbeddingReply:
         usage: Tokens, summed over all requests.
         model: The model that the engine says it served.
         verdicts: What was checked, once for each distinct result.
+        attestations: Why the keys were accepted, likewise; none for a plain endpoint.
     """
 
     vectors: list[list[float]]
     usage: dict[str, int]
     model: str
     verdicts: tuple[Verdict, ...]
+    attestations: tuple[AttestationResult, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:
         """The only verdict, or the last of several; None if nothing was embedded."""
         return self.verdicts[-1] if self.verdicts else None
+
+    @property
+    def attestation(self) -> AttestationResult | None:
+        """The only attestation result, or the last of several, as with verdicts."""
+        return self.attestations[-1] if self.attestations else None
 
     @classmethod
     def of_parts(cls, parts: Sequence[Part], *, model: str) -> EmbeddingReply:
@@ -58,4 +85,7 @@ class EmbeddingReply:
             usage=usage,
             model=parts[-1].model if parts else model,
             verdicts=tuple(dict.fromkeys(part.verdict for part in parts)),
+            attestations=tuple(
+                dict.fromkeys(p.attestation for p in parts if p.attestation is not None)
+            ),
         )

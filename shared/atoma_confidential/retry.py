@@ -52,6 +52,8 @@ _RULES: dict[type[ConfidentialError], _Rule] = {
     # A key that changed shows in these two ways (protocol 4.7).
     errors.NodeFailureError: _KEY_CHANGED,
     errors.OpenError: _KEY_CHANGED,
+    # Or before anything was sealed: a rotation between the lock and the evidence.
+    errors.KeyNotBoundError: _Rule("key not bound", limit=1, wait=0, wait_max=0),
     # Both are a server that is away for a moment: one budget.
     errors.ConnectionFailedError: _CONNECTION,
     errors.ConnectionLostError: _CONNECTION,

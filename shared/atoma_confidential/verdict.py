@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from .attestation import AttestationResult
+from .attestation.result import NOT_PROVEN
+
 __all__ = ["Verdict"]
+
+_IN_SHORT = {
+    "that the key is the node's": "node key",
+    **dict(
+        zip(
+            NOT_PROVEN,
+            ("confidential VM", "software", "placement", "operator"),
+            strict=True,
+        )
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +27,24 @@ class Verdict:
 
     Attributes:
         sealed: Whether request and answer crossed the network only sealed.
-        assurance: Name of the trust policy that accepted the node's key; `none` for a
-            plain endpoint.
+        assurance: The strongest reason for which the node's key was accepted; see
+            `Assurance`. `none` for a plain endpoint.
+        policy: Name of the trust policy that accepted it; `none` likewise.
+        not_proven: What remains open, in a few words: see docs/threat-model.md.
         node: The node's number as the proxy gave it; -1 for a plain endpoint.
         key: Fingerprint of the node's key: the first 16 hex digits of its digest.
         stream: `none` (not asked for), `buffered`, `live` or `live-nonce-reused`.
         hash: `verified`, or `unchecked` for a plain endpoint.
-        signature: `skipped`: without an address to compare with, the node's signature
-            proves no more than the hash does (protocol 3.4).
+        signature: `skipped`; or it verifies, by an address that is known for the node,
+            `pinned`, or that nobody vouches for, `unpinned`: that one proves no more
+            than the hash does (protocol 3.4).
         blinded: Whether length and digest of the request were hidden.
     """
 
     sealed: bool
     assurance: str
+    policy: str
+    not_proven: str
     node: int
     key: str
     stream: str
@@ -34,16 +53,20 @@ class Verdict:
     blinded: bool
 
     @classmethod
-    def of_sealed(cls, *, assurance: str, node: int, key: str, stream: str) -> Verdict:
+    def of_sealed(
+        cls, why: AttestationResult, *, node: int, stream: str, signature: str
+    ) -> Verdict:
         """Return what holds for each answer that the sealed path hands out."""
         return cls(
             sealed=True,
-            assurance=assurance,
+            assurance=why.assurance.value,
+            policy=why.policy,
+            not_proven=", ".join(_IN_SHORT.get(one, one) for one in why.not_proven),
             node=node,
-            key=key,
+            key=why.key,
             stream=stream,
             hash="verified",
-            signature="skipped",
+            signature=signature,
             blinded=True,
         )
 
@@ -53,6 +76,8 @@ class Verdict:
         return cls(
             sealed=False,
             assurance="none",
+            policy="none",
+            not_proven="everything",
             node=-1,
             key="",
             stream=stream,

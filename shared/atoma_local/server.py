@@ -165,6 +165,15 @@ class LocalAtoma:
         self._serving.nonces = mode
 
     @property
+    def evidence(self) -> bytes | None:
+        """What the node's attestation record holds; may be set while it runs."""
+        return self._proxy.evidence
+
+    @evidence.setter
+    def evidence(self, compressed: bytes | None) -> None:
+        self._proxy.evidence = compressed
+
+    @property
     def opened(self) -> list[Opened]:
         """Plaintext bodies the node saw, in order, of plain requests too."""
         return self._serving.opened

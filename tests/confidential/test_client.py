@@ -16,11 +16,13 @@ def test_a_chat_is_answered_from_what_was_sealed(atoma, connect):
     assert reply.verdict.as_dict() == {
         "sealed": True,
         "assurance": "proxy_asserted",
+        "policy": "proxy_asserted",
+        "not_proven": "node key, confidential VM, software, placement, operator",
         "node": 3,
         "key": ac.Recipient(atoma.node_public_key).fingerprint,
         "stream": "none",
         "hash": "verified",
-        "signature": "skipped",
+        "signature": "unpinned",
         "blinded": True,
     }
     assert SECRET not in repr(reply)

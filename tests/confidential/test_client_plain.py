@@ -42,6 +42,8 @@ def test_plain_works_and_says_that_it_is(make_atoma, connect_plain, caplog):
     assert reply.verdict.as_dict() == {
         "sealed": False,
         "assurance": "none",
+        "policy": "none",
+        "not_proven": "everything",
         "node": -1,
         "key": "",
         "stream": "none",

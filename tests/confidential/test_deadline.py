@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import atoma_confidential as ac
 from atoma_confidential._deadline import DeadlineTransport, deadline
+from atoma_confidential._turns import ThreadTurns
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -112,16 +113,15 @@ CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 def test_who_waits_for_a_stuck_turn_stops_waiting(atoma):
     known = {"api_key": atoma.api_key, "base_url": atoma.base_url, "timeout": 0.5}
     with ac.Client(**known) as client:
-        stuck = client._turns[os.getpid(), CHAT] = threading.Lock()
-        stuck.acquire()
+        turns = client._turns[os.getpid()] = ThreadTurns()
+        turns._held.add(f"lock {CHAT}")
         assert client.chat(HELLO, model=CHAT).verdict.sealed
 
 
 async def test_who_awaits_a_stuck_turn_stops_waiting(atoma):
     known = {"api_key": atoma.api_key, "base_url": atoma.base_url, "timeout": 0.5}
     async with ac.AsyncClient(**known) as client:
-        stuck = (await client._loop()).turns[CHAT] = asyncio.Lock()
-        await stuck.acquire()
+        (await client._loop()).turns._held[f"lock {CHAT}"] = asyncio.Event()
         assert (await client.chat(HELLO, model=CHAT)).verdict.sealed
 
 

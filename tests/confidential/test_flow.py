@@ -6,6 +6,7 @@ import json
 import pytest
 
 from atoma_confidential import (
+    ConfidentialError,
     ConnectionLostError,
     Exposure,
     Recipient,
@@ -14,9 +15,33 @@ from atoma_confidential import (
 )
 from atoma_confidential._flow import LiveAnswer, exchange, exchange_stream
 from atoma_confidential._request import chat_request
-from atoma_confidential._session import Reply, Send, Session, Sleep
+from atoma_confidential._session import Alone, Reply, Send, Session, Sleep
 
 HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def session_of(**settings):
+    return Session("k", lambda: 1e9, **settings)
+
+
+def flat(flow):
+    """Take the steps that a shell takes one at a time, as if there were no others."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                if isinstance(step, Alone):
+                    result = yield from flat(step.steps)
+                else:
+                    result = yield step
+            except ConfidentialError as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(result)
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        flow.close()
 
 
 def request(*, stream):
@@ -31,7 +56,7 @@ def lock(node):
 
 
 def test_a_stream_must_be_an_event_stream(lock):
-    flow = exchange_stream(Session("k", stream_mode="live"), request(stream=True))
+    flow = flat(exchange_stream(session_of(stream_mode="live"), request(stream=True)))
     assert next(flow).path == "/v1/nodes/lock"
     step = flow.send(lock)
     assert step.live
@@ -40,7 +65,7 @@ def test_a_stream_must_be_an_event_stream(lock):
 
 
 def test_a_plain_stream_must_be_an_event_stream():
-    session = Session("k", confidential=False)
+    session = session_of(confidential=False)
     flow = exchange_stream(session, request(stream=True))
     assert next(flow).path == "/v1/chat/completions"
     with pytest.raises(RemoteProtocolError) as caught:
@@ -49,7 +74,7 @@ def test_a_plain_stream_must_be_an_event_stream():
 
 
 def test_a_live_stream_begins_with_its_head(lock):
-    flow = exchange_stream(Session("k", stream_mode="live"), request(stream=True))
+    flow = flat(exchange_stream(session_of(stream_mode="live"), request(stream=True)))
     next(flow)
     flow.send(lock)
     with pytest.raises(StopIteration) as stop:
@@ -59,7 +84,7 @@ def test_a_live_stream_begins_with_its_head(lock):
 
 
 def test_a_send_is_resumed_with_its_reply():
-    flow = exchange(Session("k"), request(stream=False))
+    flow = flat(exchange(session_of(), request(stream=False)))
     next(flow)
     with pytest.raises(TypeError):
         flow.send(None)
@@ -67,7 +92,7 @@ def test_a_send_is_resumed_with_its_reply():
 
 def test_an_error_says_the_most_that_has_left_in_any_attempt(lock):
     """The second lock does not even connect, but the first request had left."""
-    flow = exchange(Session("k"), request(stream=False))
+    flow = flat(exchange(session_of(), request(stream=False)))
     next(flow)
     flow.send(lock)
     gone = StackUnavailableError("Gone.", Exposure.SEALED, 425)
@@ -83,19 +108,26 @@ def test_an_error_says_the_most_that_has_left_in_any_attempt(lock):
 
 
 def test_only_the_first_locks_of_a_model_wait_for_each_other(lock):
-    session = Session("k")
-    first = exchange(session, request(stream=False))
-    assert next(first).once_per == "m"
+    session = session_of()
+    early = exchange(session, request(stream=False))
+    waiting = next(early)
+    assert waiting.name == "lock m"
+    first = flat(exchange(session, request(stream=False)))
+    assert next(first).path == "/v1/nodes/lock"
     first.send(lock)
-    assert next(exchange(session, request(stream=False))).once_per is None
+    with pytest.raises(StopIteration) as stop:
+        next(waiting.steps)
+    assert stop.value.value is None
+    assert early.send(None).path == "/v1/nodes/lock"
+    assert isinstance(next(exchange(session, request(stream=False))), Send)
 
 
 def test_two_canaries_do_not_go_out_for_one_key(lock):
-    session = Session("k")
-    first = exchange_stream(session, request(stream=True))
+    session = session_of()
+    first = flat(exchange_stream(session, request(stream=True)))
     next(first)
     assert first.send(lock).wait == "probe"
-    second = exchange_stream(session, request(stream=True))
+    second = flat(exchange_stream(session, request(stream=True)))
     next(second)
     step = second.send(lock)
     assert isinstance(step, Send)
@@ -105,10 +137,11 @@ def test_two_canaries_do_not_go_out_for_one_key(lock):
 
 
 def test_nothing_that_holds_a_secret_has_a_repr(lock, node):
-    session = Session("secret-key")
+    session = Session("secret-key", lambda: 1e9)
     flow = exchange(session, request(stream=False))
-    step = next(flow)
-    for thing in (session, step, lock, request(stream=False)):
+    alone = next(flow)
+    step = next(alone.steps)
+    for thing in (session, alone, step, lock, request(stream=False)):
         assert "secret-key" not in repr(thing)
         assert "Hello" not in repr(thing)
     assert node.recipient == Recipient(node.recipient.public_key)

@@ -95,7 +95,7 @@ def wire(node):
 )
 def test_a_sealed_answer_opens(node, endpoint, answer):
     envelope, opener = seal(node.recipient, b"{}")
-    assert open_answer(node.body(envelope, answer), opener, endpoint) == answer
+    assert open_answer(node.body(envelope, answer), opener, endpoint).body == answer
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def delays(kind, *, max_retries=2, times=20, **options):
         (errors.StackNotIndexedError, [1]),
         (errors.NodeFailureError, [0]),
         (errors.OpenError, [0]),
+        (errors.KeyNotBoundError, [0]),
         (errors.ConnectionFailedError, [0.5]),
         (errors.ConnectionLostError, [0.5]),
     ],
@@ -50,7 +51,7 @@ def test_a_row_of_the_matrix(kind, waits):
 LISTED = {
     *(errors.StackUnavailableError, errors.StackLockedError, errors.RateLimitError),
     *(errors.NodeUnavailableError, errors.ConcurrentPurchaseError, errors.OpenError),
-    *(errors.StackNotIndexedError, errors.NodeFailureError),
+    *(errors.StackNotIndexedError, errors.NodeFailureError, errors.KeyNotBoundError),
     *(errors.ConnectionFailedError, errors.ConnectionLostError),
 }
 

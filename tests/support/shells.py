@@ -1,6 +1,7 @@
 """The two clients behind one face, and what the tests of both of them say."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import atoma_confidential as ac
 from atoma_local import encodings_of
@@ -30,6 +31,7 @@ class Blocking:
                 chunks.append(chunk)
                 if len(chunks) == take:
                     break
+        self.last_stream = stream
         return chunks, stream.verdict
 
     def embed(self, texts, *, model=EMBEDDING, **parameters):
@@ -37,6 +39,14 @@ class Blocking:
 
     def models(self):
         return self.client.models()
+
+    def appraise(self, **candidate):
+        return self.client.appraise(**candidate)
+
+    def chat_at_once(self, count):
+        with ThreadPoolExecutor(count) as pool:
+            calls = [pool.submit(self.chat) for _ in range(count)]
+        return [call.result() for call in calls]
 
     def close(self):
         self.client.close()
@@ -61,6 +71,7 @@ class Asynchronous:
                     chunks.append(chunk)
                     if len(chunks) == take:
                         break
+            self.last_stream = stream
             return chunks, stream.verdict
 
         return asyncio.run(run())
@@ -70,6 +81,16 @@ class Asynchronous:
 
     def models(self):
         return asyncio.run(self.client.models())
+
+    def appraise(self, **candidate):
+        return asyncio.run(self.client.appraise(**candidate))
+
+    def chat_at_once(self, count):
+        async def run():
+            calls = [self.client.chat(MESSAGES, model=CHAT) for _ in range(count)]
+            return await asyncio.gather(*calls)
+
+        return asyncio.run(run())
 
     def close(self):
         asyncio.run(self.client.aclose())
@@ -81,6 +102,11 @@ def posts(atoma, path="/v1/confidential/chat/completions"):
 
 def locks(atoma):
     return posts(atoma, "/v1/nodes/lock")
+
+
+def record_requests(atoma):
+    path = "/v1/get_node_attestation/"
+    return [seen for seen in atoma.exchanges if seen.path.startswith(path)]
 
 
 def text_of(chunks):

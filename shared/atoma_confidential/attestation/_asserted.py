@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .policy import Appraisal, Candidate, TrustPolicy
-from .result import Assurance, AttestationResult, Check, Outcome
+from .result import NOT_PROVEN, Assurance, AttestationResult, Check, Outcome
 
 __all__ = ["ProxyAsserted"]
 
@@ -33,4 +33,5 @@ class ProxyAsserted(TrustPolicy):
             assurance=Assurance.PROXY_ASSERTED,
             verified_at=now,
             checks=(Check("key", Outcome.SKIPPED, _NOTHING),),
+            not_proven=("that the key is the node's", *NOT_PROVEN),
         )
