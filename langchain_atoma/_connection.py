@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
 from pydantic import (
@@ -105,6 +105,13 @@ class AtomaConnection(BaseModel):
     trust: TrustPolicy | None = Field(default=None, exclude=True, repr=False)
     """Which node keys may be sealed to; a chat model that has one is not serialised."""
 
+    attestation_url: str | None = None
+    """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
+
+    signatures: Literal["off", "whole", "all"] = "whole"
+    """Which signatures of nodes are checked: those of whole answers, of none, or of
+    each event of a stream as well."""
+
     max_retries: int = 2
     """Repetitions where the network is busy; 0 turns all repetitions off."""
 
@@ -199,6 +206,8 @@ class AtomaConnection(BaseModel):
                 "base_url": self.atoma_api_base,
                 "confidential": self.confidential,
                 "trust": self.trust,
+                "attestation_url": self.attestation_url,
+                "signatures": self.signatures,
                 "max_retries": self.max_retries,
                 "timeout": self.request_timeout,
             },

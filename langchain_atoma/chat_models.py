@@ -280,6 +280,7 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
             **self._identifying_params,
             "atoma_api_base": self.atoma_api_base,
             "confidential": self.confidential,
+            "signatures": self.signatures,
             "trust": (self.trust or TrustPolicy.proxy_asserted()).identity,
         }
         own = super()._get_llm_string(stop=stop, **kwargs)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import httpx
 from llama_index.core.schema import BaseComponent
@@ -95,6 +95,13 @@ class Connected(BaseComponent):
     """Which node keys may be sealed to; not serialised but for its name, so that it has
     to be given again on load."""
 
+    attestation_url: str | None = Field(default=None, exclude=True)
+    """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
+
+    signatures: Literal["off", "whole", "all"] = Field(default="whole", exclude=True)
+    """Which signatures of nodes are checked: those of whole answers, of none, or of
+    each event of a stream as well."""
+
     max_retries: int = Field(default=2, exclude=True)
     """Repetitions where the network is busy; 0 turns all repetitions off."""
 
@@ -167,6 +174,8 @@ class Connected(BaseComponent):
         data = super().to_dict(**kwargs)
         if self.trust is not None:
             data["trust"] = self.trust.name
+        if self.signatures != "whole":
+            data["signatures"] = self.signatures
         if self.tracing_policy in ("refuse", "suppress"):
             data["tracing_policy"] = self.tracing_policy
         return data
@@ -208,6 +217,8 @@ class Connected(BaseComponent):
                 base_url=self.base_url,
                 confidential=self.confidential,
                 trust=self.trust,
+                attestation_url=self.attestation_url,
+                signatures=self.signatures,
                 max_retries=self.max_retries,
                 timeout=self.timeout,
             ),

@@ -172,12 +172,18 @@ class Receipt:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     try:
-        pairs = json.loads(text, object_pairs_hook=list)
-        fields = dict(pairs) if isinstance(pairs, list) else {}
-    except (ValueError, TypeError, RecursionError):
-        pairs, fields = [], {}
-    if not fields or len(fields) != len(pairs):
+        fields = json.loads(text, object_pairs_hook=_once_each)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
         raise _refused("This is no receipt.")
+    return fields
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError  # what a reader took would depend on the reader
     return fields
 
 

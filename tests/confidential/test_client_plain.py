@@ -1,5 +1,6 @@
 """The plain endpoints, which are used by name only."""
 
+import json
 import logging
 
 import pytest
@@ -51,6 +52,8 @@ def test_plain_works_and_says_that_it_is(make_atoma, connect_plain, caplog):
         "signature": "skipped",
         "blinded": False,
     }
+    assert (reply.attestation, reply.receipt) == (None, None)
+    assert json.loads(reply.opened)["choices"] == reply.body["choices"]
     assert not locks(atoma)
     assert atoma.tap.find([QUESTION])
 
@@ -60,7 +63,7 @@ def test_plain_streams(make_atoma, connect_plain):
     atoma = make_atoma()
     chunks, verdict = connect_plain(atoma).stream()
     assert "4711" in text_of(chunks)
-    assert verdict.stream == "live"
+    assert (verdict.stream, verdict.signature) == ("live", "skipped")
     chunks, verdict = connect_plain(atoma, stream_mode="buffered").stream()
     assert "4711" in text_of(chunks)
     assert verdict.stream == "buffered"

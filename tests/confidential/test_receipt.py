@@ -1,6 +1,8 @@
-"""Signatures over a response digest: what verifies, and everything that must not."""
+"""Signatures over a response digest, and receipts: what verifies and what must not."""
 
 import hashlib
+import json
+from dataclasses import replace
 
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoma_confidential.errors import ConfidentialError, Exposure, ReceiptError
-from atoma_confidential.receipt import Signer, verify_signature
+from atoma_confidential.receipt import Receipt, Signer, verify_signature
 
 DIGEST = hashlib.blake2b(b"an answer", digest_size=32).digest()
 CURVES = {1: ec.SECP256K1(), 2: ec.SECP256R1()}
@@ -133,3 +135,144 @@ def test_the_error_is_ours_and_says_what_had_left():
     with pytest.raises(ConfidentialError) as caught:
         verify_signature(b"", DIGEST)
     assert caught.value.exposure is Exposure.SEALED
+
+
+# --- receipts -------------------------------------------------------------------------
+
+
+def receipt_of(flag=0):
+    signature = sign(flag)
+    signer = verify_signature(signature, DIGEST)
+    return Receipt(
+        node=3,
+        key="0123456789abcdef",
+        model="a model",
+        digest=DIGEST,
+        signature=signature,
+        address=signer.address,
+        scheme=signer.scheme,
+        issued_at=1_700_000_000,
+    )
+
+
+RECEIPT = receipt_of()
+WRITTEN = json.loads(RECEIPT.to_json())
+
+
+@pytest.mark.parametrize("flag", NAMES)
+def test_a_receipt_is_written_and_read(flag):
+    receipt = receipt_of(flag)
+    text = receipt.to_json()
+    assert "\n" not in text
+    assert Receipt.from_json(text) == Receipt.from_json(text.encode()) == receipt
+    assert Receipt.from_json(text).verify().address == receipt.address
+
+
+def test_a_receipt_is_for_one_answer_and_by_one_address():
+    signer = RECEIPT.verify(answer=b"an answer", address=RECEIPT.address.upper())
+    assert signer.address == RECEIPT.address
+    with pytest.raises(ReceiptError, match="another answer"):
+        RECEIPT.verify(answer=b"an answer ")
+    with pytest.raises(ReceiptError, match=RECEIPT.address):
+        RECEIPT.verify(address="0x" + 64 * "0")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"address": "0x" + 64 * "0"},
+        {"scheme": "secp256k1"},
+        {"digest": bytes(32)},
+        {"digest": b""},
+        {"signature": b""},
+        {"signature": sign(1)},
+    ],
+)
+def test_a_receipt_that_was_changed_does_not_verify(change):
+    with pytest.raises(ReceiptError):
+        replace(RECEIPT, **change).verify()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"version": True},
+        {"version": "1"},
+        {"version": None},
+        {"comment": "unknown"},
+        {"node": -1},
+        {"node": 1 << 64},
+        {"node": True},
+        {"node": 3.0},
+        {"issued_at": "now"},
+        {"key": "0123"},
+        {"key": "0123456789ABCDEF"},
+        {"model": ""},
+        {"model": None},
+        {"digest": 5},
+        {"digest": "not base64!"},
+        {"digest": "AB=="},
+        {"digest": "schlüssel"},
+        {"signature": None},
+        {"address": WRITTEN["address"] + "\n"},
+        {"address": WRITTEN["address"].upper()},
+        {"scheme": "multisig"},
+    ],
+    ids=repr,
+)
+def test_a_receipt_with_another_field_or_value_is_refused(change):
+    with pytest.raises(ReceiptError) as caught:
+        Receipt.from_json(json.dumps(WRITTEN | change))
+    assert "schlüssel" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_receipt_without_a_field_is_refused(name):
+    rest = {key: value for key, value in WRITTEN.items() if key != name}
+    with pytest.raises(ReceiptError):
+        Receipt.from_json(json.dumps(rest))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "[[1, 2]]",
+        json.dumps(list(WRITTEN.items())),
+        "[" * 100_000,
+        '"text"',
+        b"\xff",
+        RECEIPT.to_json()[:-1],
+        RECEIPT.to_json()[:-1] + ',"node":4}',
+        RECEIPT.to_json() + "{}",
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_what_is_no_receipt_is_refused(text):
+    with pytest.raises(ReceiptError):
+        Receipt.from_json(text)
+
+
+@given(st.text() | st.binary())
+def test_any_text_is_a_receipt_or_refused(text):
+    with pytest.raises(ReceiptError):
+        Receipt.from_json(text)
+
+
+@given(st.data())
+def test_a_receipt_with_one_other_character_is_refused_or_not_genuine(data):
+    text = RECEIPT.to_json()
+    at = data.draw(st.integers(0, len(text) - 1))
+    other = data.draw(st.characters(codec="ascii").filter(lambda c: c != text[at]))
+    try:
+        changed = Receipt.from_json(text[:at] + other + text[at + 1 :])
+        changed.verify()
+    except ReceiptError:
+        return
+    # Only what is signed, and by whom, is protected.
+    unsigned = {"node": 0, "key": "", "model": "", "issued_at": 0}
+    assert replace(changed, **unsigned) == replace(RECEIPT, **unsigned)

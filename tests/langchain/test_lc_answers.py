@@ -37,7 +37,9 @@ def test_metadata_names_what_was_served_and_what_was_checked(answer, engine):
         "token_usage": engine.usage,
     }
     assert verdict["sealed"] is True
-    assert verdict["assurance"] == "proxy_asserted"
+    assert verdict["assurance"] == verdict["policy"] == "proxy_asserted"
+    assert verdict["not_proven"].startswith("node key, confidential VM")
+    assert verdict["signature"] == "unpinned"
     assert verdict["hash"] == "verified"
     assert verdict["blinded"] is True
     assert len(verdict["key"]) == 16

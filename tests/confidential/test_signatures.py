@@ -1,0 +1,147 @@
+"""The node's signatures under answers and events, and the receipts made of them."""
+
+import base64
+import json
+
+import pytest
+from shells import SECRET, posts, text_of
+
+import atoma_confidential as ac
+from atoma_confidential import Exposure
+from atoma_local import Fault, Node
+
+STRANGER = Node(3)
+
+
+class Knows(ac.TrustPolicy):
+    """Accepts any key, and knows as whom a node signs."""
+
+    name = identity = "knows"
+
+    def __init__(self, address):
+        self.address = address
+
+    def appraise(self, candidate, *, now):
+        accepted = ac.TrustPolicy.proxy_asserted().appraise(candidate, now=now)
+        return (yield from accepted)
+
+    def appraise_signer(self, node, signer):
+        if signer.address != self.address:
+            raise ac.PinMismatchError(f"Node {node} signs as somebody else.")
+        return True
+
+
+def signed_by_another(reply, _call):
+    """Put a stranger's genuine signature over the same answer."""
+    digest = base64.b64decode(reply["response_hash"])
+    return reply | {"signature": STRANGER.sign(digest)}
+
+
+OTHER_SIGNER = Fault("sealed", signed_by_another, "another node's signature")
+
+
+# --- whole answers --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["whole", "all"])
+def test_a_whole_answer_comes_with_a_receipt(atoma, connect, mode):
+    reply = connect(atoma, signatures=mode).chat()
+    assert reply.verdict.signature == "unpinned"
+    receipt = reply.receipt
+    assert receipt.address == atoma.node.address
+    assert (receipt.node, receipt.key) == (3, reply.verdict.key)
+    assert (receipt.model, receipt.scheme) == (reply.body["model"], "ed25519")
+    assert receipt.verify(answer=reply.opened, address=atoma.node.address)
+    assert json.loads(reply.opened) == reply.body
+    assert SECRET not in repr(receipt) + receipt.to_json() + repr(reply)
+
+
+def test_signatures_can_be_let_alone(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.always("signature-wrong")
+    reply = connect(atoma, signatures="off").chat()
+    assert (reply.verdict.signature, reply.receipt) == ("skipped", None)
+
+
+def test_an_answer_whose_signature_is_off_is_none(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.always("signature-wrong")
+    shell = connect(atoma, stream_mode="buffered")
+    for ask in (shell.chat, shell.stream, lambda: shell.embed([SECRET])):
+        with pytest.raises(ac.ReceiptError) as caught:
+            ask()
+        assert caught.value.exposure is Exposure.SEALED
+    assert len(atoma.opened) == 3  # none is asked for again
+
+
+def test_a_signer_who_is_known_is_pinned(atoma, connect):
+    shell = connect(atoma, trust=Knows(atoma.node.address), stream_mode="buffered")
+    assert shell.chat().verdict.signature == "pinned"
+    assert shell.embed([SECRET]).verdict.signature == "pinned"
+    assert shell.stream()[1].signature == "pinned"
+
+
+@pytest.mark.parametrize("fault", [[], [OTHER_SIGNER]])
+def test_a_node_that_signs_as_somebody_else_is_refused(make_atoma, connect, fault):
+    atoma = make_atoma()
+    atoma.faults.always(*fault)
+    known = atoma.node.address if fault else STRANGER.address
+    with pytest.raises(ac.PinMismatchError) as caught:
+        connect(atoma, trust=Knows(known)).chat()
+    assert caught.value.exposure is Exposure.SEALED
+    assert len(posts(atoma)) == 1
+
+
+def test_an_answer_under_the_next_key_is_checked_too(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.once("key-rotated-before-seal", "signature-wrong")
+    with pytest.raises(ac.ReceiptError):
+        connect(atoma).chat()
+    assert len(posts(atoma)) == 1
+
+
+# --- streams --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "known", "outcome"),
+    [
+        ("off", False, "skipped"),
+        ("whole", False, "skipped"),
+        ("all", False, "unpinned"),
+        ("all", True, "pinned"),
+    ],
+)
+def test_what_is_checked_in_a_stream(atoma, connect, mode, known, outcome):
+    trust = Knows(atoma.node.address) if known else None
+    shell = connect(atoma, stream_mode="live", signatures=mode, trust=trust)
+    chunks, verdict = shell.stream()
+    assert "4711" in text_of(chunks)
+    assert (verdict.stream, verdict.signature) == ("live", outcome)
+
+
+@pytest.mark.parametrize("skip", [0, 3])
+def test_a_stream_is_stopped_where_a_signature_is_off(make_atoma, connect, skip):
+    atoma = make_atoma()
+    atoma.faults.once("signature-wrong", skip=skip)
+    shell = connect(atoma, stream_mode="live", signatures="all")
+    with pytest.raises(ac.ReceiptError) as caught:
+        shell.stream()
+    assert caught.value.exposure is Exposure.SEALED
+    assert len(posts(atoma)) == 1
+
+
+def test_all_events_are_signed_by_one(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.once(OTHER_SIGNER, skip=2)
+    shell = connect(atoma, stream_mode="live", signatures="all")
+    with pytest.raises(ac.ReceiptError, match="signer changed"):
+        shell.stream()
+
+
+def test_a_stream_by_somebody_else_is_refused_at_its_first_event(atoma, connect):
+    trust = Knows(STRANGER.address)
+    shell = connect(atoma, stream_mode="live", signatures="all", trust=trust)
+    with pytest.raises(ac.PinMismatchError) as caught:
+        shell.stream()
+    assert caught.value.exposure is Exposure.SEALED
