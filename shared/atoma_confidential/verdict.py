@@ -10,7 +10,6 @@ from .attestation.result import NOT_PROVEN
 __all__ = ["Verdict"]
 
 _IN_SHORT = {
-    "that the key is the node's": "node key",
     **dict(
         zip(
             NOT_PROVEN,
@@ -18,6 +17,7 @@ _IN_SHORT = {
             strict=True,
         )
     ),
+    "that the key is that of this node": "node key",
 }
 
 

@@ -10,6 +10,7 @@ from .result import NOT_PROVEN, Assurance, AttestationResult, Check, Outcome
 __all__ = ["ProxyAsserted"]
 
 _NOTHING = "accepted because the proxy says so"
+_OWNER = "that the key is that of this node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +34,5 @@ class ProxyAsserted(TrustPolicy):
             assurance=Assurance.PROXY_ASSERTED,
             verified_at=now,
             checks=(Check("key", Outcome.SKIPPED, _NOTHING),),
-            not_proven=("that the key is the node's", *NOT_PROVEN),
+            not_proven=(*NOT_PROVEN, _OWNER),
         )
