@@ -1,13 +1,19 @@
 """Whitespace after a body: random, of the promised size, and nothing but whitespace."""
 
+import base64
+import hashlib
 import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shells import CHAT, EMBEDDING, SECRET, posts
 
+from atoma_confidential._request import chat_request, embedding_request
 from atoma_confidential.blinding import BLINDING_BYTES, blind, padded_length
+
+EMBEDDINGS_PATH = "/v1/confidential/embeddings"
 
 WHITESPACE = set(b" \t\n\r")
 
@@ -86,3 +92,85 @@ def test_sizes_at_the_lower_end(length, padded):
 def test_close_lengths_share_a_size():
     sizes = {padded_length(length) for length in range(1_000_000, 2_000_000, 999)}
     assert len(sizes) < 60
+
+
+# --- on the wire ----------------------------------------------------------------------
+
+
+def digest(data):
+    return base64.b64encode(hashlib.blake2b(data, digest_size=32).digest()).decode()
+
+
+def differing_bits(one, other):
+    pairs = zip(base64.b64decode(one), base64.b64decode(other), strict=True)
+    return sum((a ^ b).bit_count() for a, b in pairs)
+
+
+def sent(atoma, path):
+    return [json.loads(post.body) for post in posts(atoma, path)]
+
+
+def test_identical_requests_have_unrelated_hashes(atoma, connect):
+    shell = connect(atoma)
+    for _ in range(2):
+        shell.chat(temperature=0)
+        shell.embed([SECRET])
+    for path in ("/v1/confidential/chat/completions", EMBEDDINGS_PATH):
+        one, other = (body["plaintext_body_hash"] for body in sent(atoma, path))
+        # Of 256 bits, 128 +- 8; this is more than seven deviations.
+        assert 68 < differing_bits(one, other) < 188
+    # Nor is it the hash of the request without what was put behind it.
+    opened = [seen.body for seen in atoma.opened if "input" in seen.body]
+    guess = json.dumps(opened[0], ensure_ascii=False, separators=(",", ":")).encode()
+    assert opened[0] == opened[1]
+    assert digest(guess) not in [
+        body["plaintext_body_hash"] for body in sent(atoma, EMBEDDINGS_PATH)
+    ]
+    assert digest(blind(guess)) != digest(blind(guess))
+
+
+@pytest.mark.parametrize(("blinded", "distinct"), [(False, 1), (True, 2)])
+def test_identical_vectors_have_one_hash_unless_they_are_blinded(
+    atoma, connect, blinded, distinct
+):
+    shell = connect(atoma)
+    vectors = [shell.embed([SECRET], blind_replies=blinded).vectors for _ in range(2)]
+    assert vectors[0] == vectors[1]
+    replies = [json.loads(r.body) for r in atoma.tap.responses]
+    hashes = {reply["response_hash"] for reply in replies if "response_hash" in reply}
+    assert len(hashes) == distinct
+
+
+def test_what_is_sealed_has_a_padded_length(atoma, connect):
+    shell = connect(atoma)
+    for length in (1, 100, 1000, 1001, 10_000):
+        shell.embed(["x" * length])
+    for body in sent(atoma, EMBEDDINGS_PATH):
+        length = len(base64.b64decode(body["ciphertext"])) - 16
+        assert length == padded_length(length)
+
+
+CORPUS = range(1, 4001)
+"""Bytes of text: four thousand texts, no two of one length."""
+
+
+def as_chat(text):
+    messages = [{"role": "user", "content": text}]
+    options = {"model": CHAT, "parameters": {}, "extra_body": None, "stream": False}
+    return chat_request(messages, **options)
+
+
+def as_embedding(text):
+    options = {"dimensions": None, "encoding_format": "base64", "user": None}
+    return embedding_request([text], model=EMBEDDING, extra_body=None, **options)
+
+
+@pytest.mark.parametrize(
+    ("request_of", "remaining"), [(as_chat, 69), (as_embedding, 72)]
+)
+def test_how_many_lengths_of_a_corpus_remain(request_of, remaining):
+    """Of 4,000 lengths an observer can tell a few dozen apart."""
+    bodies = [request_of("x" * length).encode(stream=False) for length in CORPUS]
+    assert len({len(body) for body in bodies}) == len(CORPUS)
+    padded = {len(blind(body)) for body in bodies}
+    assert len(padded) == remaining
