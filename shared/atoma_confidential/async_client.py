@@ -188,7 +188,7 @@ class AsyncClient:
                             await asyncio.sleep(step.seconds)
                         case Alone():
                             result = await self._alone(step)
-                        case Send():
+                        case _:
                             result = await self._send(step)
                             source = result.source
                 except ConfidentialError as error:

@@ -240,7 +240,7 @@ class Client:
                             time.sleep(step.seconds)
                         case Alone():
                             result = self._alone(step)
-                        case Send():
+                        case _:
                             result = self._send(step)
                             source = result.source
                 except ConfidentialError as error:

@@ -199,6 +199,9 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
         lambda call: to_base64(call.node.former_public_key),
         "the proxy has not seen the rotation",
     ),
+    "lock-key-substituted": _lock_key(
+        lambda _: to_base64(secrets.token_bytes(32)), "the key of a man in the middle"
+    ),
     "lock-no-stack-id": Fault(
         "lock-reply",
         lambda reply, _: reply | {"stack_small_id": None},

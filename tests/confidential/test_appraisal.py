@@ -209,6 +209,20 @@ def test_a_result_of_another_key_accepts_nothing(recorded_atoma, connect):
     assert not posts(atoma)
 
 
+def test_two_policies_must_agree(recorded_atoma, connect):
+    atoma = recorded_atoma
+    pinned = ac.TrustPolicy.pinned(keys=[atoma.node_public_key])
+    both = RecordedKey(seconds=60) & pinned
+    reply = connect(atoma, **with_record(atoma, both)).chat()
+    assert reply.verdict.policy == "recorded_key+pinned"
+    assert reply.verdict.assurance == "gpu_witnessed"
+    assert reply.attestation.expires_at == reply.attestation.verified_at + 60
+    other = ac.TrustPolicy.pinned(keys=[bytes(range(32))])
+    for policy in (RecordedKey() & other, other & RecordedKey()):
+        refused(connect(atoma, **with_record(atoma, policy)), ac.PinMismatchError)
+    assert len(posts(atoma)) == 1
+
+
 # --- who makes the connections --------------------------------------------------------
 
 

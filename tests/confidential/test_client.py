@@ -181,6 +181,9 @@ def test_a_body_that_the_network_does_not_carry_is_refused(atoma, connect):
         {"timeout": "5"},
         {"stream_idle_timeout": -1},
         {"base_url": "http://elsewhere.example"},
+        {"attestation_url": "http://elsewhere.example"},
+        {"attestation_url": "https://elsewhere.example/?token=1"},
+        {"signatures": "some"},
         {"api_key": "two words"},
     ],
 )

@@ -24,6 +24,7 @@ ROWS = [
     ("lock-key-zero", ac.UnusableKeyError, LOCK, 1, 0),
     ("lock-key-low-order", ac.UnusableKeyError, LOCK, 1, 0),
     ("lock-key-urlsafe", ac.RemoteProtocolError, LOCK, 1, 0),
+    ("lock-key-substituted", ac.NodeFailureError, SEALED, 2, 2),
     ("lock-no-stack-id", ac.RemoteProtocolError, LOCK, 1, 0),
     ("post-400", ac.InvalidRequestError, SEALED, 1, 1),
     ("post-401", ac.AuthenticationError, SEALED, 1, 1),
@@ -172,6 +173,16 @@ def test_a_key_that_is_not_pinned_is_never_sealed_to(atoma, connect):
     assert not posts(atoma)
     right = ac.TrustPolicy.pinned(keys=[atoma.node_public_key])
     assert connect(atoma, trust=right).chat().verdict.assurance == "key_pinned"
+
+
+def test_a_key_that_the_proxy_puts_in_its_place_is_not_sealed_to(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.always("lock-key-substituted")
+    pinned = ac.TrustPolicy.pinned(keys=[atoma.node_public_key])
+    with pytest.raises(ac.PinMismatchError) as caught:
+        connect(atoma, trust=pinned).chat()
+    assert caught.value.exposure is Exposure.LOCK
+    assert not posts(atoma)
 
 
 def test_a_wrong_key_is_said_to_be_one(atoma, connect):

@@ -74,6 +74,17 @@ def test_an_answer_whose_signature_is_off_is_none(make_atoma, connect):
     assert len(atoma.opened) == 3  # none is asked for again
 
 
+def test_either_of_two_policies_may_know_or_refuse_a_signer(atoma, connect):
+    believing = ac.TrustPolicy.proxy_asserted()
+    for trust in (Knows(atoma.node.address) & believing, believing & Knows("0x0")):
+        shell = connect(atoma, trust=trust)
+        if trust.one is believing:
+            with pytest.raises(ac.PinMismatchError):
+                shell.chat()
+        else:
+            assert shell.chat().verdict.signature == "pinned"
+
+
 def test_a_signer_who_is_known_is_pinned(atoma, connect):
     shell = connect(atoma, trust=Knows(atoma.node.address), stream_mode="buffered")
     assert shell.chat().verdict.signature == "pinned"

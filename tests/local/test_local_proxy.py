@@ -333,6 +333,17 @@ def test_the_attestation_record(make_atoma, connect):
     assert record.json() == {"node_small_id": 3, "compressed_evidence": [0x78, 0x9C]}
 
 
+def test_the_attestation_record_may_change(make_atoma, connect):
+    atoma = make_atoma(evidence=b"\x78\x9c")
+    wire = connect(atoma)
+    atoma.evidence = b"\x78"
+    record = wire.http.get("/v1/get_node_attestation/3")
+    assert bytes(record.json()["compressed_evidence"]) == atoma.evidence == b"\x78"
+    assert wire.http.get("/v1/get_node_attestation/4").content == b""
+    atoma.evidence = None
+    assert wire.http.get("/v1/get_node_attestation/3").status_code == 404
+
+
 def test_has_no_address_before_it_is_entered():
     atoma = LocalAtoma()
     with pytest.raises(RuntimeError):
