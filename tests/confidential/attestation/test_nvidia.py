@@ -253,7 +253,7 @@ def test_certificates_are_valid_from_their_first_to_their_last_second(authority,
         lambda pem: pem.replace(b"\n", b" \n", 1),
         lambda pem: pem.replace(b"CERTIFICATE", b"X509 CERTIFICATE"),
         lambda _: b"no certificate",
-        lambda pem: pem[:29] + b"A" + pem[-28:],
+        lambda pem: pem[:28] + b"A" + pem[-26:],
         lambda pem: pem[:80] + pem[81:],
     ],
 )
