@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from ._settings import ClientSettings
     from ._wire import Model
     from .async_client import AsyncChatStream, AsyncClient
-    from .attestation import AttestationResult, TrustPolicy
+    from .attestation import AttestationResult, SuiContract, TrustPolicy
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
@@ -156,6 +156,7 @@ __all__ = [
     "StatusError",
     "StreamStalledError",
     "StreamTruncatedError",
+    "SuiContract",
     "TruncatedAnswerError",
     "TrustPolicy",
     "UnparsableAnswerError",
@@ -172,7 +173,7 @@ __getattr__ = lazy(
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
         "async_client": ["AsyncChatStream", "AsyncClient"],
-        "attestation": ["AttestationResult", "TrustPolicy"],
+        "attestation": ["AttestationResult", "SuiContract", "TrustPolicy"],
         "client": ["ChatStream", "Client"],
         "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],

@@ -2,6 +2,7 @@
 
 from .policy import TrustPolicy
 from .result import Assurance, AttestationResult, Check, Gpu, Outcome
+from .sui import SuiContract
 
 __all__ = [
     "Assurance",
@@ -9,5 +10,6 @@ __all__ = [
     "Check",
     "Gpu",
     "Outcome",
+    "SuiContract",
     "TrustPolicy",
 ]

@@ -25,7 +25,7 @@ class _Both(TrustPolicy):
 
     @property
     def name(self) -> str:  # type: ignore[override]  # made of two names
-        return f"{self.one.name}+{self.other.name}"
+        return "+".join(dict.fromkeys([self.one.name, self.other.name]))
 
     @property
     def identity(self) -> str:

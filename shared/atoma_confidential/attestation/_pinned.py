@@ -1,22 +1,45 @@
-"""The policy that accepts keys from a list."""
+"""The policy that accepts keys, or the chips behind them, from a list."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
 
 from ..envelope import digest_of
 from ..errors import InvalidInputError, PinMismatchError
+from ._offline import nvidia_offline
 from .policy import Appraisal, Candidate, TrustPolicy
 from .result import Assurance, AttestationResult, Check, Outcome
+from .sui import SuiContract
 
-__all__ = ["pinned_keys"]
+__all__ = ["pinned"]
 
 
-def pinned_keys(keys: Iterable[bytes | str]) -> TrustPolicy:
-    """Return the policy for these keys; see `TrustPolicy.pinned`."""
+def pinned(
+    keys: Iterable[bytes | str] | None,
+    gpus: Iterable[str] | None,
+    nonce: int | SuiContract | None,
+) -> TrustPolicy:
+    """Return the policy for these; see `TrustPolicy.pinned`."""
+    if keys is None and gpus is None:
+        raise InvalidInputError("pinned() needs keys, gpus, or both.")
+    if (gpus is None) != (nonce is None):
+        # Without a nonce, evidence of these chips could be anybody's, and old.
+        raise InvalidInputError("pinned() needs gpus and nonce together.")
+    policies: list[TrustPolicy] = []
+    if keys is not None:
+        policies.append(_pinned_keys(keys))
+    if nonce is not None:
+        verified = nvidia_offline(nonce=nonce, gpus=gpus, min_driver=None)
+        policies.append(replace(verified, name=_Pinned.name))
+    return reduce(and_, policies)
+
+
+def _pinned_keys(keys: Iterable[bytes | str]) -> TrustPolicy:
     pins = frozenset(_key_bytes(key) for key in keys)
     if not pins:
         raise InvalidInputError("pinned() needs at least one key.")

@@ -9,11 +9,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..envelope import Recipient
 from ..receipt import Signer
 from .result import AttestationResult
+
+if TYPE_CHECKING:
+    from .sui import SuiContract
 
 __all__ = ["Appraisal", "Candidate", "Fetch", "Fetched", "TrustPolicy"]
 
@@ -60,6 +63,7 @@ thrown into it.
 class TrustPolicy(abc.ABC):
     """Decides whether a node's key may be sealed to; its name is in every result."""
 
+    __slots__ = ()
     name: str
 
     @property
@@ -112,12 +116,54 @@ class TrustPolicy(abc.ABC):
         return ProxyAsserted()
 
     @staticmethod
-    def pinned(*, keys: Iterable[bytes | str]) -> TrustPolicy:
-        """Accept only the node keys given, as 32 bytes or their base64 text.
+    def pinned(
+        *,
+        keys: Iterable[bytes | str] | None = None,
+        gpus: Iterable[str] | None = None,
+        nonce: int | SuiContract | None = None,
+    ) -> TrustPolicy:
+        """Accept only what is on a list: node keys, the chips behind them, or both.
+
+        A node changes its key whenever it restarts and whenever the network rotates
+        keys; its chips it keeps. Chips mean evidence, which is verified as under
+        `nvidia_offline`.
+
+        Args:
+            keys: Node keys, as 32 bytes or their base64 text.
+            gpus: Ids of chips, of 16 hex digits; see `Gpu.chip_id`. All of a node's
+                GPUs have to be among them.
+            nonce: As for `nvidia_offline`; needed with `gpus`, and only there.
 
         Raises:
-            InvalidInputError: No key was given, or one is not a key.
+            InvalidInputError: Nothing was given, a key or an id is none, or `gpus`
+                and `nonce` do not come together.
         """
-        from ._pinned import pinned_keys  # noqa: PLC0415
+        from ._pinned import pinned  # noqa: PLC0415
 
-        return pinned_keys(keys)
+        return pinned(keys, gpus, nonce)
+
+    @staticmethod
+    def nvidia_offline(
+        *,
+        nonce: int | SuiContract,
+        gpus: Iterable[str] | None = None,
+        min_driver: str | None = None,
+    ) -> TrustPolicy:
+        """Accept keys for which genuine NVIDIA GPUs vouch, by their evidence alone.
+
+        That binds the key to a GPU, not to a confidential machine: `not_proven` of
+        each result says what remains open, and docs/attestation.md why.
+
+        Args:
+            nonce: The contract's current nonce, or where to read it. It is never
+                taken from the proxy, whose evidence it has to show to be fresh.
+            gpus: Ids of the chips that may vouch; None for any. All of a node's GPUs
+                have to be among them.
+            min_driver: The oldest driver that is acceptable, such as `570.124.06`.
+
+        Raises:
+            InvalidInputError: An argument cannot mean anything.
+        """
+        from ._offline import nvidia_offline  # noqa: PLC0415
+
+        return nvidia_offline(nonce=nonce, gpus=gpus, min_driver=min_driver)

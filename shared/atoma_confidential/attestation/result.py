@@ -10,7 +10,11 @@ import enum
 from dataclasses import dataclass
 
 __all__ = [
+    "FIRMWARE",
     "NOT_PROVEN",
+    "OPEN_POINTS",
+    "OWNER",
+    "WITNESS",
     "Assurance",
     "AttestationResult",
     "Check",
@@ -78,6 +82,12 @@ NOT_PROVEN = (
 )
 """What remains open even where all of the network's evidence is good."""
 
+WITNESS = "that a genuine GPU vouched for the key"
+OWNER = "that the key is that of this node"
+FIRMWARE = "that the GPUs' firmware is NVIDIA's, with debugging off"
+OPEN_POINTS = (*NOT_PROVEN, WITNESS, OWNER, FIRMWARE)
+"""All that may remain open; a policy leaves out what it has proven."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttestationResult:
@@ -105,7 +115,7 @@ class AttestationResult:
     verified_at: float
     checks: tuple[Check, ...] = ()
     gpus: tuple[Gpu, ...] = ()
-    not_proven: tuple[str, ...] = NOT_PROVEN
+    not_proven: tuple[str, ...] = OPEN_POINTS
     nonce_source: str = ""
     evidence_digest: str = ""
     expires_at: float | None = None
