@@ -36,6 +36,7 @@ from .result import (
     Gpu,
     Outcome,
 )
+from .rim import Rim, RimSource, load_rims, match_rims
 from .sui import SuiContract, read_commitment, read_rotation
 
 __all__ = ["EvidencePolicy", "Vouched", "nvidia_offline", "with_measurements"]
@@ -79,12 +80,16 @@ class EvidencePolicy(TrustPolicy):
         nonce: The contract's, or where to read it.
         gpus: Ids of the chips that may vouch; None for any.
         min_driver: The oldest driver that is acceptable.
+        rims: The reference values that all GPUs have to match, if there are any.
+        allow_expired_rims: Whether the signer of those may have expired.
         root: See `verify_evidence`.
     """
 
     nonce: int | SuiContract
     gpus: frozenset[str] | None = None
     min_driver: tuple[int, ...] = ()
+    rims: tuple[Rim, ...] = ()
+    allow_expired_rims: bool = False
     root: bytes = NVIDIA_ROOT
     name: str = "nvidia_offline"
 
@@ -95,14 +100,17 @@ class EvidencePolicy(TrustPolicy):
         if isinstance(nonce, SuiContract):
             nonce = [nonce.rpc_url, nonce.atoma_db, nonce.package]
         gpus = None if self.gpus is None else sorted(self.gpus)
+        rims = sorted(rim.digest for rim in self.rims)
         accepted = [nonce, gpus, self.min_driver, self.root.hex()]
+        accepted += [rims, self.allow_expired_rims]
         return f"{self.name}:{digest_of(json.dumps(accepted).encode()).hex()}"
 
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Fetch the evidence and the nonce, and verify."""
         with about(f"Node {candidate.node}, key {candidate.recipient.fingerprint}"):
             vouched = yield from self.vouch(candidate, now=now)
-        return self.result(candidate, vouched, now=now)
+            result = self.result(candidate, vouched, now=now)
+            return self._measured(result, vouched, now) if self.rims else result
 
     def vouch(
         self, candidate: Candidate, *, now: float
@@ -141,6 +149,27 @@ class EvidencePolicy(TrustPolicy):
                 "than the oldest that is allowed."
             )
 
+    def _measured(
+        self, result: AttestationResult, vouched: Vouched, now: float
+    ) -> AttestationResult:
+        gpus = [device for device in vouched.devices if device.kind == "device"]
+        used = {
+            rim
+            for gpu in gpus
+            for rim in match_rims(
+                gpu, self.rims, now=now, allow_expired=self.allow_expired_rims
+            )
+        }
+        versions = " and ".join(sorted({rim.version for rim in used}))
+        detail = f"{len(gpus)} GPUs are as NVIDIA's values for {versions} say"
+        checks = [Check("measurements", _PASSED, detail)]
+        valid = [rim.ends for rim in used if rim.begins <= now <= rim.ends]
+        if len(valid) < len(used):
+            detail = "signers of reference values have expired, which is allowed"
+            checks.append(Check("reference signers", _SKIPPED, detail))
+        ends = min(valid, default=now + LIFETIME)
+        return with_measurements(result, checks, expires_at=ends)
+
     def result(
         self, candidate: Candidate, vouched: Vouched, *, now: float
     ) -> AttestationResult:
@@ -171,14 +200,18 @@ class EvidencePolicy(TrustPolicy):
 def nvidia_offline(
     *,
     nonce: int | SuiContract,
-    gpus: Iterable[str] | None,
-    min_driver: str | None,
+    gpus: Iterable[str] | None = None,
+    min_driver: str | None = None,
+    rims: RimSource | None = None,
+    allow_expired_rims: bool = False,
 ) -> EvidencePolicy:
     """Return the policy for these; see `TrustPolicy.nvidia_offline`."""
     return EvidencePolicy(
         nonce=_nonce(nonce),
         gpus=_chip_ids(gpus),
         min_driver=_driver_version(min_driver),
+        rims=() if rims is None else load_rims(rims),
+        allow_expired_rims=allow_expired_rims,
     )
 
 

@@ -34,7 +34,7 @@ def pinned(
     if keys is not None:
         policies.append(_pinned_keys(keys))
     if nonce is not None:
-        verified = nvidia_offline(nonce=nonce, gpus=gpus, min_driver=None)
+        verified = nvidia_offline(nonce=nonce, gpus=gpus)
         policies.append(replace(verified, name=_Pinned.name))
     return reduce(and_, policies)
 

@@ -16,6 +16,7 @@ from ..receipt import Signer
 from .result import AttestationResult
 
 if TYPE_CHECKING:
+    from .rim import RimSource
     from .sui import SuiContract
 
 __all__ = ["Appraisal", "Candidate", "Fetch", "Fetched", "TrustPolicy"]
@@ -148,6 +149,8 @@ class TrustPolicy(abc.ABC):
         nonce: int | SuiContract,
         gpus: Iterable[str] | None = None,
         min_driver: str | None = None,
+        rims: RimSource | None = None,
+        allow_expired_rims: bool = False,
     ) -> TrustPolicy:
         """Accept keys for which genuine NVIDIA GPUs vouch, by their evidence alone.
 
@@ -160,10 +163,22 @@ class TrustPolicy(abc.ABC):
             gpus: Ids of the chips that may vouch; None for any. All of a node's GPUs
                 have to be among them.
             min_driver: The oldest driver that is acceptable, such as `570.124.06`.
+            rims: NVIDIA's reference measurements for the drivers and VBIOSes that are
+                acceptable: a folder, which is read now, or the documents. All GPUs
+                then have to match them.
+            allow_expired_rims: Accept reference values whose signer was valid once and
+                no longer is, which happens two years after they were published.
 
         Raises:
             InvalidInputError: An argument cannot mean anything.
+            AttestationError: A reference document is broken, or not NVIDIA's.
         """
         from ._offline import nvidia_offline  # noqa: PLC0415
 
-        return nvidia_offline(nonce=nonce, gpus=gpus, min_driver=min_driver)
+        return nvidia_offline(
+            nonce=nonce,
+            gpus=gpus,
+            min_driver=min_driver,
+            rims=rims,
+            allow_expired_rims=allow_expired_rims,
+        )
