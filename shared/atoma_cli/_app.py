@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from . import _commands
+from ._trust import trust
 
 __all__ = ["cli"]
 
@@ -17,6 +18,7 @@ cli = typer.Typer(
     context_settings={"max_content_width": 100},
     pretty_exceptions_enable=False,  # they would print prompts as local variables
 )
+cli.add_typer(trust, name="trust")
 
 for _command in (
     _commands.ask,

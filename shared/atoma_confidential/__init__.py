@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
+    from .pin_file import PinFile
     from .receipt import Receipt
     from .replies import ChatReply, EmbeddingReply
     from .retry import RetryPolicy
@@ -134,6 +135,7 @@ __all__ = [
     "Opener",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PinFile",
     "PinFileError",
     "PinMismatchError",
     "PlaintextEgressError",
@@ -178,6 +180,7 @@ __getattr__ = lazy(
         "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
         "receipt": ["Receipt"],
+        "pin_file": ["PinFile"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
         "verdict": ["Verdict"],

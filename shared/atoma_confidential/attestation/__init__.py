@@ -1,5 +1,6 @@
 """Why a node's key may be trusted: evidence, and the policies that appraise it."""
 
+from .pins import NodePins, Pin, Pins, PinStore, SeenKey, SeenSigner
 from .policy import TrustPolicy
 from .result import Assurance, AttestationResult, Check, Gpu, Outcome
 from .sui import SuiContract
@@ -9,7 +10,13 @@ __all__ = [
     "AttestationResult",
     "Check",
     "Gpu",
+    "NodePins",
     "Outcome",
+    "Pin",
+    "PinStore",
+    "Pins",
+    "SeenKey",
+    "SeenSigner",
     "SuiContract",
     "TrustPolicy",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..envelope import Recipient
 from ..receipt import Signer
+from .pins import PinStore
 from .result import AttestationResult
 
 if TYPE_CHECKING:
@@ -182,3 +183,32 @@ class TrustPolicy(abc.ABC):
             rims=rims,
             allow_expired_rims=allow_expired_rims,
         )
+
+    @staticmethod
+    def on_first_use(pins: PinStore, policy: TrustPolicy) -> TrustPolicy:
+        """Accept what `policy` accepts, of nodes that stay as they were first met.
+
+        A node is the chips of its GPUs, where the policy names any, and the address
+        that signs its answers. The first contact is believed, and reported as skipped.
+
+        Args:
+            pins: Where they are kept; see `PinFile`.
+            policy: Appraises the key, and is asked first.
+        """
+        from ._first_use import OnFirstUse  # noqa: PLC0415
+
+        return OnFirstUse(pins, policy)
+
+    @staticmethod
+    def signed_by(signers: Mapping[int, str]) -> TrustPolicy:
+        """Accept only nodes given here, and answers signed with their Sui address.
+
+        It says nothing about a key: an answer is compared after the request was sealed.
+        Join it with a policy that does, by `&`.
+
+        Raises:
+            InvalidInputError: No node was given, or an address is none.
+        """
+        from ._signed_by import signed_by  # noqa: PLC0415
+
+        return signed_by(signers)

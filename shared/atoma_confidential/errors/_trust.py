@@ -81,13 +81,13 @@ class MeasurementMismatchError(EvidenceRejectedError):
 class PinMismatchError(AttestationError):
     """A key, device or signer differs from the one that was pinned."""
 
-    advice = "If the change is expected, accept it with `atoma trust accept`."
+    advice = "If the change is expected, pin it: in a file, with `atoma trust accept`."
 
 
 class PinFileError(AttestationError):
     """The file of pins cannot be used."""
 
-    advice = "Restore it, or remove it to start over; nothing is accepted without it."
+    advice = "Put it right, or remove it with its log to start over."
 
 
 class VerifierUnavailableError(AttestationError):
