@@ -227,6 +227,4 @@ def _failing(path: Path, done: str) -> Iterator[None]:
         why = error.strerror or "it is not a regular file"
         if error.errno in _LINK:
             why = "it is a symbolic link"
-    else:
-        return
-    raise PinFileError(f"{path} cannot be {done}: {why}.")
+        raise PinFileError(f"{path} cannot be {done}: {why}.") from None

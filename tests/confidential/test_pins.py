@@ -1,0 +1,473 @@
+"""Trust on first use: what is compared, what is reported, and the document it is in."""
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from witnessed import (
+    ADDRESS,
+    CHIP,
+    OTHER_ADDRESS,
+    OTHER_CHIP,
+    Witnessed,
+    candidate,
+    result_of,
+)
+
+from atoma_confidential import (
+    AttestationError,
+    InvalidInputError,
+    PinFile,
+    PinFileError,
+    PinMismatchError,
+    TrustPolicy,
+)
+from atoma_confidential.attestation import NodePins, Pin, Pins, SeenKey, SeenSigner
+from atoma_confidential.attestation._pin_json import (
+    MAX_BYTES,
+    dump_key,
+    dump_pins,
+    parse_key_log,
+    parse_pins,
+)
+from atoma_confidential.attestation.pins import Change, LoggedKey
+from atoma_confidential.errors import Exposure
+from atoma_confidential.receipt import Signer
+
+KEY = "00112233aabbccdd"
+PROXY = TrustPolicy.proxy_asserted()
+
+
+def signer(address=ADDRESS):
+    return Signer("ed25519", bytes(32), address)
+
+
+@pytest.fixture
+def pins(tmp_path):
+    return PinFile(tmp_path / "pins.json")
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the time of day, in seconds since 1970."""
+
+    def set_time(seconds):
+        monkeypatch.setattr("time.time", lambda: float(seconds))
+
+    return set_time
+
+
+# --- the policy ---------------------------------------------------------------------
+
+
+def checks(policy, **changes):
+    result = result_of(policy, candidate(**changes))
+    return [(check.outcome, check.detail) for check in result.checks]
+
+
+def test_a_first_contact_is_never_reported_as_passed(pins, at):
+    at(1_795_132_800)
+    policy = TrustPolicy.on_first_use(pins, Witnessed((CHIP, OTHER_CHIP)))
+    assert checks(policy) == [("skipped", "2 GPUs, first seen now")]
+    at(1_800_000_000)
+    assert checks(policy) == [("passed", "2 GPUs, as on 2026-11-20")]
+    one = TrustPolicy.on_first_use(pins, Witnessed())
+    assert checks(one, node=7) == [("skipped", "1 GPU, first seen now")]
+
+
+def test_the_rest_of_the_result_is_the_other_policy_s(pins):
+    policy = TrustPolicy.on_first_use(pins, Witnessed(expires_at=2e9))
+    first = result_of(policy, candidate(), now=1e9)
+    again = result_of(policy, candidate(), now=1e9)
+    assert first.assurance == "gpu_witnessed"
+    assert first.policy == policy.name == "on_first_use(witnessed)"
+    assert [gpu.chip_id for gpu in first.gpus] == [CHIP]
+    assert "that the first contact with the node was genuine" in first.not_proven
+    # What was said of a first contact holds once.
+    assert (first.expires_at, again.expires_at) == (1e9, 2e9)
+
+
+def test_what_the_other_policy_refuses_is_not_remembered(pins):
+    policy = TrustPolicy.on_first_use(pins, TrustPolicy.pinned(keys=[bytes(32)]))
+    with pytest.raises(PinMismatchError):
+        result_of(policy, candidate())
+    assert pins.read() == Pins()
+
+
+@pytest.mark.parametrize(
+    ("chips", "said"),
+    [
+        ((CHIP, "third"), f"GPU third is new, GPU {OTHER_CHIP} is missing"),
+        ((CHIP, OTHER_CHIP, "third"), "GPU third is new"),
+        ((CHIP,), f"GPU {OTHER_CHIP} is missing"),
+        ((), f"GPU {OTHER_CHIP} is missing, GPU {CHIP} is missing"),
+    ],
+)
+def test_other_more_or_fewer_gpus_are_a_mismatch(pins, chips, said):
+    both = TrustPolicy.on_first_use(pins, Witnessed((CHIP, OTHER_CHIP)))
+    result_of(both, candidate())
+    changed = TrustPolicy.on_first_use(pins, Witnessed(chips))
+    for _ in range(2):
+        with pytest.raises(PinMismatchError) as no:
+            result_of(changed, candidate())
+        assert no.value.message == f"Node 42 is not as it was pinned: {said}."
+        assert no.value.exposure is Exposure.NOTHING
+    assert checks(both)[0][0] == "passed"
+
+
+def test_a_mismatch_names_the_first_few_changes(pins):
+    result_of(TrustPolicy.on_first_use(pins, Witnessed()), candidate())
+    many = TrustPolicy.on_first_use(pins, Witnessed(tuple("abcdefgh")))
+    with pytest.raises(PinMismatchError) as no:
+        result_of(many, candidate())
+    assert no.value.message == (
+        "Node 42 is not as it was pinned: GPU a is new, GPU b is new, GPU c is new, "
+        "GPU d is new, and 5 more."
+    )
+
+
+def test_another_node_with_the_gpus_of_one_is_its_own_first_contact(pins):
+    policy = TrustPolicy.on_first_use(pins, Witnessed())
+    result_of(policy, candidate(node=1))
+    assert checks(policy, node=2)[0][0] == "skipped"
+
+
+def test_without_gpus_it_says_what_is_left(pins):
+    policy = TrustPolicy.on_first_use(pins, PROXY)
+    for _ in range(2):
+        said = checks(policy)[-1]
+        assert said == (
+            "skipped",
+            "no GPU is named: the key is logged, and only the signer is pinned",
+        )
+    assert pins.read().nodes[42].chips is None
+    # A policy that names them later has its own first use of them.
+    later = TrustPolicy.on_first_use(pins, Witnessed())
+    assert [checks(later)[-1][0] for _ in range(2)] == ["skipped", "passed"]
+
+
+def test_every_accepted_key_is_logged_once_for_each_change(pins, at):
+    policy = TrustPolicy.on_first_use(pins, PROXY)
+    one, other = candidate(), candidate(key=bytes(range(2, 34)))
+    for seconds, key in enumerate([one, one, other, other, one]):
+        at(seconds)
+        result_of(policy, key)
+    first, second = one.recipient.fingerprint, other.recipient.fingerprint
+    assert pins.accepted_keys() == (
+        LoggedKey(0, 42, first),
+        LoggedKey(2, 42, second),
+        LoggedKey(4, 42, first),
+    )
+    assert pins.read().nodes[42].key == Pin(first, 4)
+
+
+def test_the_first_signer_is_not_a_known_one_and_another_is_refused(pins):
+    policy = TrustPolicy.on_first_use(pins, PROXY)
+    result_of(policy, candidate())
+    assert not policy.appraise_signer(42, signer())
+    assert policy.appraise_signer(42, signer())
+    with pytest.raises(PinMismatchError, match=r"42.*0x1a1a1a1a…1a1a is now") as no:
+        policy.appraise_signer(42, signer(OTHER_ADDRESS))
+    assert no.value.exposure is Exposure.SEALED
+    assert not policy.appraise_signer(7, signer(OTHER_ADDRESS))
+    assert policy.appraise_signer(42, signer())
+
+
+def test_the_other_policy_is_asked_about_the_signer_too(pins):
+    known = TrustPolicy.signed_by({42: ADDRESS})
+    policy = TrustPolicy.on_first_use(pins, known)
+    assert policy.appraise_signer(42, signer())
+    with pytest.raises(PinMismatchError):
+        policy.appraise_signer(7, signer())
+    assert list(pins.read().nodes) == [42]
+
+
+def test_joined_with_another_it_remembers_what_both_accept(pins):
+    other = TrustPolicy.pinned(keys=[bytes(32)])
+    first_use = TrustPolicy.on_first_use(pins, Witnessed())
+    for policy in (first_use & other, other & first_use):
+        with pytest.raises(AttestationError):
+            result_of(policy, candidate())
+    assert pins.read() == Pins()
+    result = result_of(first_use & TrustPolicy.signed_by({42: ADDRESS}), candidate())
+    assert result.policy == "on_first_use(witnessed+signed_by)"
+
+
+def test_policies_are_told_apart_by_their_pins_and_by_what_they_ask(tmp_path):
+    one, other = PinFile(tmp_path / "one"), PinFile(tmp_path / "other")
+    pinned = TrustPolicy.pinned(keys=[bytes(32)])
+    policies = [(one, PROXY), (other, PROXY), (one, pinned)]
+    identities = {TrustPolicy.on_first_use(*p).identity for p in policies}
+    assert len(identities) == 3
+    assert TrustPolicy.on_first_use(PinFile(one.path), PROXY).identity in identities
+    assert str(tmp_path) not in "".join(identities)
+
+
+def test_it_survives_a_pickle(pins):
+    policy = TrustPolicy.on_first_use(pins, Witnessed())
+    checks(policy)
+    copy = pickle.loads(pickle.dumps(policy))
+    assert copy.identity == policy.identity
+    assert checks(copy)[0][0] == "passed"
+
+
+# --- signers without a file ---------------------------------------------------------
+
+
+def test_signed_by_knows_its_signers_and_no_other_node():
+    policy = TrustPolicy.signed_by({42: ADDRESS.upper().replace("X", "x")})
+    result = result_of(policy, candidate())
+    assert result.assurance == "proxy_asserted"
+    assert [check.outcome for check in result.checks] == ["skipped"]
+    assert policy.appraise_signer(42, signer())
+    with pytest.raises(PinMismatchError, match="node 7") as no:
+        result_of(policy, candidate(node=7))
+    assert no.value.exposure is Exposure.NOTHING
+    for node, address in ((42, OTHER_ADDRESS), (7, ADDRESS)):
+        with pytest.raises(PinMismatchError) as no:
+            policy.appraise_signer(node, signer(address))
+        assert no.value.exposure is Exposure.SEALED
+
+
+@pytest.mark.parametrize(
+    "signers",
+    [{}, {42: "0x12"}, {42: 7}, {"42": ADDRESS}, {True: ADDRESS}, {-1: ADDRESS}],
+)
+def test_signers_that_could_not_hold_are_refused(signers):
+    with pytest.raises(InvalidInputError):
+        TrustPolicy.signed_by(signers)
+
+
+def test_signed_by_is_told_apart_by_its_signers_and_joins_others():
+    one = TrustPolicy.signed_by({1: ADDRESS, 2: OTHER_ADDRESS})
+    assert (
+        one.identity == TrustPolicy.signed_by({2: OTHER_ADDRESS, 1: ADDRESS}).identity
+    )
+    assert one.identity != TrustPolicy.signed_by({1: ADDRESS}).identity
+    joined = one & Witnessed()
+    assert result_of(joined, candidate(node=1)).assurance == "gpu_witnessed"
+    assert joined.appraise_signer(1, signer())
+
+
+# --- what is accepted and forgotten -------------------------------------------------
+
+
+def test_what_is_accepted_takes_the_place_of_what_was_pinned():
+    pins = NodePins(
+        42, chips=Pin(frozenset({CHIP}), 1), signer=Pin(ADDRESS, 1), key=Pin(KEY, 1)
+    )
+    assert pins.accepting(at=9) == pins
+    seen = SeenKey("f" * 16, frozenset({OTHER_CHIP}))
+    refused = pins.refusing(seen, at=5)
+    assert refused.refusing(seen, at=6) == refused
+    accepted = refused.accepting(at=9)
+    assert accepted.chips == Pin(seen.chips, 9)
+    assert (accepted.key, accepted.refused) == (pins.key, None)
+    accepted = pins.refusing(SeenSigner(OTHER_ADDRESS), at=5).accepting(at=9)
+    assert (accepted.signer, accepted.chips) == (Pin(OTHER_ADDRESS, 9), pins.chips)
+    assert pins.refusing(SeenKey(KEY), at=5).accepting(at=9).chips is None
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (Change("GPU", "", CHIP), f"GPU {CHIP} is new"),
+        (Change("GPU", CHIP, ""), f"GPU {CHIP} is missing"),
+        (
+            Change("signer", ADDRESS, OTHER_ADDRESS),
+            "signer 0x1a1a1a1a…1a1a is now 0x2b2b2b2b…2b2b",
+        ),
+    ],
+)
+def test_a_change_says_what_it_is(change, text):
+    assert str(change) == text
+
+
+# --- the document -------------------------------------------------------------------
+
+times = st.integers(0, 253_402_300_799)
+nodes = st.integers(0, 2**64 - 1)
+hexes = "0123456789abcdef"
+fingerprints = st.text(hexes, min_size=16, max_size=16)
+addresses = st.text(hexes, min_size=64, max_size=64).map("0x{}".format)
+chips = st.text(
+    st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=9
+)
+some_chips = st.frozensets(chips, max_size=5)
+seen = st.builds(SeenKey, fingerprints, some_chips) | st.builds(SeenSigner, addresses)
+
+
+def pinned(values):
+    return st.none() | st.builds(Pin, values, times)
+
+
+node_pins = st.builds(
+    NodePins,
+    nodes,
+    key=pinned(fingerprints),
+    chips=pinned(some_chips.filter(bool)),
+    signer=pinned(addresses),
+    refused=pinned(seen),
+)
+documents = st.lists(node_pins, max_size=4).map(
+    lambda found: Pins({pins.node: pins for pins in found})
+)
+
+
+@given(documents)
+def test_what_is_written_is_read_back(pins):
+    assert parse_pins(dump_pins(pins), "it") == pins
+
+
+FULL = Pins().having(
+    NodePins(
+        42,
+        key=Pin(KEY, 1),
+        chips=Pin(frozenset({CHIP, OTHER_CHIP}), 2),
+        signer=Pin(ADDRESS, 3),
+        refused=Pin(SeenKey(KEY, frozenset({"third"})), 4),
+    )
+)
+FULL = FULL.having(NodePins(43, refused=Pin(SeenSigner(OTHER_ADDRESS), 5)))
+DATA = dump_pins(FULL)
+
+
+def test_no_beginning_of_a_document_is_one():
+    assert parse_pins(DATA, "it") == FULL
+    for end in range(len(DATA)):
+        with pytest.raises(PinFileError):
+            parse_pins(DATA[:end], "it")
+
+
+def refused_for(data, why):
+    with pytest.raises(PinFileError) as no:
+        parse_pins(data, "the pins")
+    assert why in no.value.message
+    assert no.value.message.startswith("Cannot use the pins: ")
+    # A parser's error would carry the file.
+    assert no.value.__cause__ is None
+    assert no.value.__context__ is None
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=60).map(lambda data: data + b"}\n"))
+def test_noise_is_refused(noise):
+    with pytest.raises(PinFileError):
+        parse_pins(noise, "it")
+
+
+@given(st.data())
+def test_a_document_with_a_bit_flipped_is_refused_or_is_one(data):
+    at = data.draw(st.integers(0, len(DATA) - 1))
+    flipped = bytearray(DATA)
+    flipped[at] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        pins = parse_pins(bytes(flipped), "it")
+    except PinFileError:
+        return
+    assert parse_pins(dump_pins(pins), "it") == pins
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "not whole"),
+        (DATA[:-1], "not whole"),
+        (DATA + b"\n", "not whole"),
+        (b"x}\n", "not JSON"),
+        (b"\xff}\n", "not JSON"),
+        (b'{"a":' * 100_000 + b"}\n", "not JSON"),
+        (b'{"version": 1, "nodes": [], "nodes": []}\n', "names a member twice"),
+        (b'{"version": 1, "nodes": [NaN], "a": {}}\n', "not JSON"),
+        (b'{"version": 1.0, "nodes": []}\n', "not JSON"),
+        (b'{"version": %s, "nodes": []}\n' % (b"1" * 5000), "not JSON"),
+        (b'{"version": 2, "nodes": []}\n', "not of version 1"),
+        (b'{"version": true, "nodes": []}\n', "not of version 1"),
+        (b'{"nodes": []}\n', "not of version 1"),
+        (b'{"version": 1}\n', "lacks a member"),
+        (b'{"version": 1, "nodes": [], "more": 1}\n', "not known"),
+        (b'{"version": 1, "nodes": {}}\n', "nodes is not a list"),
+        (b'{"version": 1, "nodes": [1]}\n', "a node is not an object"),
+        (b" " * MAX_BYTES + DATA, "larger than 4 MiB"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_document_that_is_none_is_refused(data, why):
+    refused_for(data, why)
+
+
+def pin(value, since=1):
+    return {"value": value, "since": since}
+
+
+@pytest.mark.parametrize(
+    ("node", "why"),
+    [
+        ({}, "lacks a member"),
+        ({"node": -1}, "a node's number"),
+        ({"node": True}, "a node's number"),
+        ({"node": 2**64}, "a node's number"),
+        ({"node": "1"}, "a node's number"),
+        ({"node": 1, "name": "x"}, "not known"),
+        ({"node": 1, "key": KEY}, "a key is not an object"),
+        ({"node": 1, "key": {"value": KEY}}, "lacks a member"),
+        ({"node": 1, "key": pin(KEY.upper())}, "a key is not"),
+        ({"node": 1, "key": pin(KEY + "\n")}, "a key is not"),
+        ({"node": 1, "key": pin(7)}, "a key is not"),
+        ({"node": 1, "key": pin(KEY, since=-1)}, "a time is not"),
+        ({"node": 1, "key": pin(KEY, since=2**40)}, "a time is not"),
+        ({"node": 1, "key": pin(KEY, since=None)}, "a time is not"),
+        ({"node": 1, "chips": pin([])}, "chips are none"),
+        ({"node": 1, "chips": pin("a")}, "chips is not a list"),
+        ({"node": 1, "chips": pin(["a", "a"])}, "twice"),
+        ({"node": 1, "chips": pin([f"{n}" for n in range(65)])}, "too many"),
+        ({"node": 1, "chips": pin(["a b"])}, "a chip is not"),
+        ({"node": 1, "chips": pin(["\u001b[2J"])}, "a chip is not"),
+        ({"node": 1, "signer": pin(ADDRESS[:-1])}, "a signer is not"),
+        ({"node": 1, "refused": pin({})}, "lacks a member"),
+        ({"node": 1, "refused": pin([])}, "what was refused is not an object"),
+        ({"node": 1, "refused": pin({"signer": ADDRESS, "key": KEY})}, "not known"),
+        ({"node": 1, "refused": pin({"key": KEY})}, "lacks a member"),
+    ],
+)
+def test_a_node_that_is_none_is_refused(node, why):
+    document = {"version": 1, "nodes": [node]}
+    refused_for(json.dumps(document).encode() + b"\n", why)
+
+
+def test_a_node_that_stands_there_twice_is_refused():
+    document = {"version": 1, "nodes": [{"node": 5}, {"node": 5}]}
+    refused_for(json.dumps(document).encode() + b"\n", "node 5 stands there twice")
+
+
+@pytest.mark.parametrize("chip", ["", "a b", "x" * 65, "ü"])
+def test_what_could_not_be_read_back_is_not_written(pins, chip):
+    policy = TrustPolicy.on_first_use(pins, Witnessed((chip,)))
+    with pytest.raises(PinFileError, match="what was to be pinned: a chip"):
+        result_of(policy, candidate())
+    assert 42 not in pins.read().nodes
+
+
+logged = st.builds(LoggedKey, times, nodes, fingerprints)
+
+
+@given(st.lists(logged, max_size=5), st.integers(0, 40))
+def test_a_log_is_read_back_without_a_line_that_was_not_finished(keys, cut):
+    lines = [dump_key(key) for key in keys]
+    assert parse_key_log(b"".join(lines), "it") == tuple(keys)
+    if lines and cut:
+        assert parse_key_log(b"".join(lines)[:-cut], "it") == tuple(keys[:-1])
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"at": 1', b'{"at":1,"node":2}'])
+def test_a_line_of_the_log_that_is_none_is_named(line):
+    good = dump_key(LoggedKey(1, 2, KEY))
+    with pytest.raises(PinFileError, match="line 2 of the log"):
+        parse_key_log(good + line + b"\n" + good, "the log")
+
+
+@given(st.binary(max_size=80))
+def test_noise_is_no_log(noise):
+    with pytest.raises(PinFileError):
+        parse_key_log(noise + b"\n", "it")
