@@ -34,9 +34,12 @@ def test_every_block_says_what_it_is():
     "ignore::ResourceWarning",
 )
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(code, atoma, monkeypatch):
+def test_python_blocks_run(code, atoma, monkeypatch, tmp_path):
     monkeypatch.setenv("ATOMA_BASE_URL", atoma.base_url)
     monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
+    monkeypatch.setattr(
+        "atoma_confidential.pin_file.default_path", lambda: tmp_path / "pins.json"
+    )
 
     exec(compile(code, "<documentation>", "exec"), {"__name__": "__main__"})  # noqa: S102
     gc.collect()  # what a block leaves behind belongs to it
