@@ -2,7 +2,7 @@
 
 The file is only ever replaced as a whole, so it is read without a lock; it is changed
 under one. Nothing is kept in memory: what another process has pinned, or a person has
-accepted, holds from the next request on.
+accepted, holds from the next call on.
 """
 
 from __future__ import annotations

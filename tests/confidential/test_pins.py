@@ -89,6 +89,13 @@ def test_the_rest_of_the_result_is_the_other_policy_s(pins):
     assert (first.expires_at, again.expires_at) == (1e9, 2e9)
 
 
+@pytest.mark.parametrize("other", [PROXY, Witnessed()])
+def test_what_never_runs_out_is_compared_with_the_pins_each_time(pins, other):
+    policy = TrustPolicy.on_first_use(pins, other)
+    found = [result_of(policy, candidate(), now=now) for now in (1e9, 2e9)]
+    assert [result.expires_at for result in found] == [1e9, 2e9]
+
+
 def test_what_the_other_policy_refuses_is_not_remembered(pins):
     policy = TrustPolicy.on_first_use(pins, TrustPolicy.pinned(keys=[bytes(32)]))
     with pytest.raises(PinMismatchError):

@@ -40,14 +40,15 @@ class OnFirstUse(TrustPolicy):
         seen = SeenKey(candidate.recipient.fingerprint, chips)
         before = self.pins.remember(candidate.node, seen)
         check = _check(before, len(chips))
-        # Asked again at the next request, a node is no longer one first seen.
-        first = check.outcome is Outcome.SKIPPED and bool(chips)
+        # Said once: at the next request, a node is no longer one first seen. And where
+        # nothing else runs out, it costs nothing to look at the pins each time.
+        once = check.outcome is Outcome.SKIPPED or result.expires_at is None
         return replace(
             result,
             policy=self.name,
             checks=(*result.checks, check),
             not_proven=(*result.not_proven, _FIRST_CONTACT),
-            expires_at=now if first else result.expires_at,
+            expires_at=now if once else result.expires_at,
         )
 
     def appraise_signer(self, node: int, signer: Signer) -> bool:
