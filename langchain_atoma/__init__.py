@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
+from atoma_confidential.errors import PlaintextEgressError, PlaintextEgressWarning
 
 from ._version import __version__
 
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
         TruncatedAnswerError,
         UnparsableAnswerError,
     )
-    from ._tracing import (
-        PlaintextEgressError,
-        PlaintextEgressWarning,
-        assert_no_plaintext_egress,
-    )
+    from ._tracing import assert_no_plaintext_egress
     from .chat_models import AtomaChatModel, ChatAtoma
     from .embeddings import AtomaEmbeddings
 
@@ -51,11 +48,7 @@ __getattr__ = lazy(
             "TruncatedAnswerError",
             "UnparsableAnswerError",
         ],
-        "_tracing": [
-            "PlaintextEgressError",
-            "PlaintextEgressWarning",
-            "assert_no_plaintext_egress",
-        ],
+        "_tracing": ["assert_no_plaintext_egress"],
         "chat_models": ["AtomaChatModel", "ChatAtoma"],
         "embeddings": ["AtomaEmbeddings"],
     },

@@ -18,7 +18,11 @@ from pydantic import (
 )
 
 from atoma_confidential.attestation import TrustPolicy
-from atoma_confidential.credentials import API_KEY_VARIABLES, BASE_URL_VARIABLES
+from atoma_confidential.credentials import (
+    API_KEY_VARIABLES,
+    BASE_URL_VARIABLES,
+    default_tracing_policy,
+)
 
 from ._errors import invalid_input, model_errors
 from ._tracing import TracingPolicy, guard
@@ -119,8 +123,7 @@ class AtomaConnection(BaseModel):
     """Seconds for an answer, and of silence in a stream."""
 
     tracing_policy: TracingPolicy = Field(
-        default_factory=from_env("ATOMA_TRACING_POLICY", default="warn"),
-        validate_default=True,
+        default_factory=default_tracing_policy, validate_default=True
     )
     """What to do where LangChain would write plaintext: to LangSmith, to a shared cache
     of answers, to the console. `suppress` keeps the model's own runs from LangSmith."""

@@ -36,6 +36,7 @@ from ._errors import (
     as_model_error,
     invalid_input,
 )
+from ._sequence import GuardedSequence
 from ._tools import json_schema_format, tools_of
 
 if TYPE_CHECKING:
@@ -45,13 +46,15 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.runnables import Runnable
 
+    from ._suppress import SuppressibleRuns
+
 __all__ = ["Method", "structured"]
 
 Method: TypeAlias = Literal["json_schema", "function_calling", "json_mode"]
 
 
 def structured(
-    model: BaseChatModel,
+    model: SuppressibleRuns,
     schema: Mapping[str, Any] | type | None,
     *,
     method: Method,
@@ -71,13 +74,15 @@ def structured(
     asked, parser = _asked(model, schema, method, strict, bound)
     parse: Runnable[Any, Any] = _whole_answers | parser
     if not include_raw:
-        return asked | parse
+        return GuardedSequence.of(model, asked, parse)
     parsed = RunnablePassthrough.assign(
         parsed=itemgetter("raw") | parse, parsing_error=lambda _: None
     )
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=asked) | parsed.with_fallbacks(
-        [failed], exception_key="parsing_error"
+    return GuardedSequence.of(
+        model,
+        RunnableMap(raw=asked),
+        parsed.with_fallbacks([failed], exception_key="parsing_error"),
     )
 
 

@@ -36,6 +36,8 @@ class SuppressibleRuns(_Base):
         @property
         def _suppresses_tracing(self) -> bool: ...
 
+        def _guard(self) -> None: ...
+
     def generate(self, *args: Any, **kwargs: Any) -> LLMResult:
         """Return answers to some conversations; see the base class."""
         with self._start():

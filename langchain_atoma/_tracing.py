@@ -1,22 +1,26 @@
-"""Where LangChain would write plaintext, and what to do about it.
+"""Where LangChain would write plaintext.
 
-Sealing protects what crosses the network to a node. A tracer, a cache or debug output
-reads the same messages before they are sealed, and after they are opened.
+What to do about it is in `atoma_confidential.egress`.
 
-Not covered, because they cannot be enumerated: callback handlers, checkpointers and
-instrumentation that an application installs by itself.
+Not covered, because they cannot be enumerated: callback handlers that an application
+passes on itself, checkpointers, and instrumentation that replaces LangChain's methods.
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.exceptions import LangChainException
+from atoma_confidential.egress import (
+    CONSOLE,
+    Sink,
+    TracingPolicy,
+    act_on,
+    assert_none,
+    handler_sink,
+)
+
+from ._errors import model_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -24,48 +28,12 @@ if TYPE_CHECKING:
     from langchain_core.callbacks import Callbacks
 
 __all__ = [
-    "PlaintextEgressError",
-    "PlaintextEgressWarning",
-    "Sink",
     "TracingPolicy",
     "assert_no_plaintext_egress",
     "guard",
     "untraced",
     "without_tracers",
 ]
-
-TracingPolicy: TypeAlias = Literal["warn", "refuse", "suppress", "allow"]
-
-_LOGGER = logging.getLogger("langchain_atoma")
-
-
-class PlaintextEgressError(LangChainException):
-    """LangChain is set up to write plaintext somewhere else; nothing was sent."""
-
-
-class PlaintextEgressWarning(UserWarning):
-    """LangChain is set up to write plaintext somewhere else than to the node."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """A place that receives plaintext.
-
-    Attributes:
-        name: A short name for it, for `ignore=`.
-        gets: What it receives.
-        switch: How to turn it off.
-        reduced: Whether prompts and answers are blanked, so that only errors, metadata
-            and parameters still leave.
-    """
-
-    name: str
-    gets: str
-    switch: str
-    reduced: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.name} receives {self.gets}. To turn it off: {self.switch}."
 
 
 def guard(policy: TracingPolicy, *, cache: Any = False) -> None:
@@ -78,16 +46,11 @@ def guard(policy: TracingPolicy, *, cache: Any = False) -> None:
     Raises:
         PlaintextEgressError: The policy is `refuse` and there is a sink.
     """
-    if policy == "allow":
-        return
-    for sink in _sinks(cache):
-        if policy == "refuse" and not sink.reduced:
-            raise PlaintextEgressError(f"Refused, nothing was sent: {sink}")
-        if policy != "suppress" or sink.name != "langsmith":
-            _warn_once(sink)
+    with model_errors():
+        act_on(policy, _sinks(cache))
 
 
-def assert_no_plaintext_egress(*, ignore: Collection[str] = ()) -> list[Sink]:
+def assert_no_plaintext_egress(*, ignore: str | Collection[str] = ()) -> list[Sink]:
     """Check at start-up, or in a test, that no known sink of plaintext is on.
 
     Args:
@@ -99,10 +62,8 @@ def assert_no_plaintext_egress(*, ignore: Collection[str] = ()) -> list[Sink]:
     Raises:
         PlaintextEgressError: Another sink is on.
     """
-    sinks = list(_sinks(None))
-    if found := [sink for sink in sinks if sink.name not in ignore]:
-        raise PlaintextEgressError(" ".join(map(str, found)))
-    return sinks
+    with model_errors():
+        return assert_none(_sinks(None), ignore=ignore)
 
 
 @contextmanager
@@ -136,17 +97,12 @@ def without_tracers(callbacks: Callbacks) -> Callbacks:
     return manager
 
 
-@functools.cache
-def _warn_once(sink: Sink) -> None:
-    # Python's own "once" is forgotten whenever filters change, as core does a call.
-    warnings.warn(str(sink), PlaintextEgressWarning, stacklevel=3)
-
-
 def _sinks(cache: Any) -> Iterable[Sink]:
     from langchain_core.globals import get_debug, get_verbose  # noqa: PLC0415
 
     if _langsmith_is_on():
         yield _langsmith_sink()
+    yield from _instrumentation()
     if cache is not False and _shared_cache_is_on(cache):
         yield Sink(
             "llm-cache",
@@ -154,9 +110,15 @@ def _sinks(cache: Any) -> Iterable[Sink]:
             "pass cache=False to the model",
         )
     if get_debug():
-        yield Sink("debug", "prompts and answers on the console", "set_debug(False)")
+        yield Sink("debug", CONSOLE, "set_debug(False)")
     if get_verbose():
-        _LOGGER.debug("LangChain is verbose: chains print text on the console.")
+        yield Sink(
+            "verbose",
+            "what chains, agents and tools around the model say, and prints it on the "
+            "console",
+            "set_verbose(False)",
+            reduced=True,
+        )
 
 
 def _langsmith_is_on() -> bool:
@@ -166,9 +128,10 @@ def _langsmith_is_on() -> bool:
     from langsmith.run_helpers import get_tracing_context  # noqa: PLC0415
     from langsmith.utils import tracing_is_enabled  # noqa: PLC0415
 
-    if get_tracing_context()["enabled"] in (False, "local"):
+    if get_tracing_context()["enabled"] is False:
         return False
-    if tracing_is_enabled() is True or tracing_v2_callback_var.get() is not None:
+    # What LangSmith calls "local" is on: LangChain's tracer sends it all the same.
+    if tracing_is_enabled() or tracing_v2_callback_var.get() is not None:
         return True
     # What a caller passes to this very call is consent and is not seen here; these
     # are the handlers of the runs around it.
@@ -188,10 +151,23 @@ def _langsmith_sink() -> Sink:
         "errors, metadata and parameters; prompts and answers are hidden"
         if hidden
         else "prompts, answers, tools, parameters, errors and metadata",
-        "unset LANGSMITH_TRACING (or LANGCHAIN_TRACING_V2), or choose "
-        "tracing_policy='suppress'; runs around the model are traced by themselves",
+        "unset LANGSMITH_TRACING (or LANGCHAIN_TRACING_V2)",
         reduced=hidden,
+        suppressible=True,
     )
+
+
+def _instrumentation() -> Iterable[Sink]:
+    """Yield a sink for each handler that every run gets, whatever it is configured.
+
+    OpenTelemetry's and OpenInference's instrumentors add theirs in the constructor.
+    """
+    from langchain_core.callbacks import CallbackManager  # noqa: PLC0415
+
+    for handler in CallbackManager(handlers=[]).handlers:
+        yield handler_sink(
+            handler, "instrumentation", switch="uninstrument LangChain at start-up"
+        )
 
 
 def _shared_cache_is_on(cache: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
+from atoma_confidential.errors import PlaintextEgressError, PlaintextEgressWarning
 
 from ._version import __version__
 
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
         StructuredOutputError,
         TruncatedAnswerError,
     )
-    from ._tracing import (
-        PlaintextEgressError,
-        PlaintextEgressWarning,
-        assert_no_plaintext_egress,
-    )
+    from ._tracing import assert_no_plaintext_egress
     from .embeddings import AtomaEmbedding, AtomaEmbeddings
     from .llms import Atoma, AtomaChatModel
     from .settings import use_atoma
@@ -54,11 +51,7 @@ __getattr__ = lazy(
             "StructuredOutputError",
             "TruncatedAnswerError",
         ],
-        "_tracing": [
-            "PlaintextEgressError",
-            "PlaintextEgressWarning",
-            "assert_no_plaintext_egress",
-        ],
+        "_tracing": ["assert_no_plaintext_egress"],
         "embeddings": ["AtomaEmbedding", "AtomaEmbeddings"],
         "llms": ["Atoma", "AtomaChatModel"],
         "settings": ["use_atoma"],

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import httpx
 from llama_index.core.schema import BaseComponent
@@ -15,6 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from atoma_confidential import AsyncClient, Client, ClientSettings
 from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.credentials import default_tracing_policy
 
 from ._errors import invalid_input
 from ._tracing import TracingPolicy, guard
@@ -30,11 +30,6 @@ _SHARED = (
     "http_client",
     "rate_limiter",
 )
-
-
-def _policy_from_env() -> TracingPolicy:
-    # Whether it is one, the field checks.
-    return cast("TracingPolicy", os.environ.get("ATOMA_TRACING_POLICY", "warn"))
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,7 @@ class Connected(BaseComponent):
     """Seconds for an answer, and of silence in a stream."""
 
     tracing_policy: TracingPolicy = Field(
-        default_factory=_policy_from_env, validate_default=True, exclude=True
+        default_factory=default_tracing_policy, validate_default=True, exclude=True
     )
     """What to do where LlamaIndex would write plaintext to a handler. `suppress` keeps
     the model's own events and spans from all handlers."""

@@ -1,7 +1,6 @@
-"""Where LlamaIndex would write plaintext, and what to do about it.
+"""Where LlamaIndex would write plaintext.
 
-Sealing protects what crosses the network to a node. Handlers read the same messages
-before they are sealed, and after they are opened.
+What to do about it is in `atoma_confidential.egress`.
 
 Not covered, because they cannot be told from the application itself: callback handlers
 that it has written and passed on, stores, memories and caches, and logging.
@@ -9,35 +8,36 @@ that it has written and passed on, stores, memories and caches, and logging.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import llama_index.core
+from llama_index.core.callbacks import LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.callbacks.simple_llm_handler import SimpleLLMHandler
 from llama_index.core.settings import Settings
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import get_dispatcher, root_manager
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span_handlers import (
     NullSpanHandler,
     SimpleSpanHandler,
 )
 
-__all__ = [
-    "PlaintextEgressError",
-    "PlaintextEgressWarning",
-    "Sink",
-    "TracingPolicy",
-    "assert_no_plaintext_egress",
-    "guard",
-]
+from atoma_confidential.egress import (
+    CONSOLE,
+    Sink,
+    TracingPolicy,
+    act_on,
+    assert_none,
+    handler_sink,
+    vendor_of,
+)
 
-TracingPolicy: TypeAlias = Literal["warn", "refuse", "suppress", "allow"]
+__all__ = ["TracingPolicy", "assert_no_plaintext_egress", "guard"]
 
 _DISPATCHERS = (
     "llama_index_atoma.llms",
     "llama_index_atoma.embeddings",
+    "llama_index_atoma._batches",
     "llama_index_atoma._structured",
     "llama_index.core.llms.callbacks",
     "llama_index.core.llms.llm",
@@ -48,47 +48,8 @@ _DISPATCHERS = (
 _HARMLESS = (NullEventHandler, NullSpanHandler, SimpleSpanHandler)
 """The last keeps names and times, in memory."""
 
-_VENDORS = {
-    "agentops": "agentops",
-    "langfuse": "langfuse",
-    "llama_index.observability.otel": "opentelemetry",
-    "openinference": "openinference",
-    "opentelemetry": "opentelemetry",
-    "phoenix": "openinference",
-    "traceloop": "opentelemetry",
-}
-"""Names of sinks, by the package that a handler comes from."""
-
-_ALL = "prompts, answers, documents and vectors"
-_SUPPRESS = (
-    "or choose tracing_policy='suppress'; what is around the model is traced by itself"
-)
-
-
-class PlaintextEgressError(Exception):
-    """LlamaIndex is set up to write plaintext somewhere else; nothing was sent."""
-
-
-class PlaintextEgressWarning(UserWarning):
-    """LlamaIndex is set up to write plaintext somewhere else than to the node."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """A place that receives plaintext.
-
-    Attributes:
-        name: A short name for it, for `ignore=`.
-        gets: What it receives.
-        switch: How to turn it off.
-    """
-
-    name: str
-    gets: str
-    switch: str
-
-    def __str__(self) -> str:
-        return f"{self.name} receives {self.gets}. To turn it off: {self.switch}."
+_IN_MEMORY = (LlamaDebugHandler, TokenCountingHandler)
+"""What these keep, prompts among it, they write nowhere."""
 
 
 def guard(policy: TracingPolicy, handlers: Iterable[Any] = ()) -> bool:
@@ -104,20 +65,10 @@ def guard(policy: TracingPolicy, handlers: Iterable[Any] = ()) -> bool:
     Raises:
         PlaintextEgressError: The policy is `refuse` and there is a sink.
     """
-    if policy == "allow":
-        return False
-    sinks = _sinks(handlers)
-    if policy == "suppress":
-        return bool(sinks)
-    for sink in sinks:
-        if policy == "refuse":
-            raise PlaintextEgressError(f"Refused, nothing was sent: {sink}")
-        # Python shows one text once a place: once per process and sink.
-        warnings.warn(str(sink), PlaintextEgressWarning, stacklevel=1)
-    return False
+    return act_on(policy, _sinks(_heard_by(_DISPATCHERS), handlers))
 
 
-def assert_no_plaintext_egress(*, ignore: Collection[str] = ()) -> list[Sink]:
+def assert_no_plaintext_egress(*, ignore: str | Collection[str] = ()) -> list[Sink]:
     """Check at start-up, or in a test, that no known sink of plaintext is on.
 
     Args:
@@ -131,28 +82,26 @@ def assert_no_plaintext_egress(*, ignore: Collection[str] = ()) -> list[Sink]:
     """
     # The getter would make a manager; nothing is changed by looking.
     manager = Settings._callback_manager  # noqa: SLF001
-    sinks = _sinks(manager.handlers if manager else ())
-    if found := [sink for sink in sinks if sink.name not in ignore]:
-        raise PlaintextEgressError(" ".join(map(str, found)))
-    return sinks
+    heard_by = _heard_by((*_DISPATCHERS, *root_manager.dispatchers))
+    return assert_none(
+        _sinks(heard_by, manager.handlers if manager else ()), ignore=ignore
+    )
 
 
-def _sinks(handlers: Iterable[Any]) -> list[Sink]:
-    found = [_instrument(handler) for handler in _instrumentation()]
-    if (shared := llama_index.core.global_handler) is not None:
-        found.append(_global(shared))
-    found += [
-        sink
-        for handler in handlers
-        if handler is not shared and (sink := _callback(handler)) is not None
-    ]
-    return list(dict.fromkeys(found))
+def _sinks(instruments: Iterable[Any], handlers: Iterable[Any]) -> Iterator[Sink]:
+    yield from map(_instrument, instruments)
+    shared = llama_index.core.global_handler
+    if shared is not None and type(shared) not in _IN_MEMORY:
+        yield _global(shared)
+    for handler in handlers:
+        if handler is not shared and (sink := _callback(handler)) is not None:
+            yield sink
 
 
-def _instrumentation() -> Iterator[Any]:
-    """Yield the handlers of the events and spans that a model of ours emits."""
+def _heard_by(dispatchers: Iterable[str]) -> Iterator[Any]:
+    """Yield the handlers of the events and spans that go through dispatchers."""
     seen: set[str] = set()
-    for name in _DISPATCHERS:
+    for name in dispatchers:
         dispatcher = get_dispatcher(name)
         while dispatcher.name not in seen:
             seen.add(dispatcher.name)
@@ -165,44 +114,31 @@ def _instrumentation() -> Iterator[Any]:
 
 
 def _instrument(handler: Any) -> Sink:
-    return Sink(
-        _vendor(handler) or "instrumentation",
-        f"{_ALL}, through {_kind(handler)}",
-        f"take it from the handlers of get_dispatcher(), {_SUPPRESS}",
+    return handler_sink(
+        handler,
+        "instrumentation",
+        switch="take it from the handlers of get_dispatcher()",
+        suppressible=True,
     )
 
 
 def _global(handler: Any) -> Sink:
-    simple = isinstance(handler, SimpleLLMHandler)
-    return Sink(
-        "simple-handler" if simple else "global-handler",
-        "prompts and answers, and prints them on the console"
-        if simple
-        else f"{_ALL}, through {_kind(handler)}",
-        f"llama_index.core.global_handler = None, {_SUPPRESS}",
-    )
+    switch = "llama_index.core.global_handler = None"
+    if isinstance(handler, SimpleLLMHandler):
+        return _simple(switch)
+    return handler_sink(handler, "global-handler", switch=switch, suppressible=True)
 
 
 def _callback(handler: Any) -> Sink | None:
     """What an application has written itself is not seen: passing it is consent."""
+    switch = "take it from the callback_manager"
     if isinstance(handler, SimpleLLMHandler):
-        gets = "prompts and answers, and prints them on the console"
-        name = "simple-handler"
-    elif (vendor := _vendor(handler)) is not None:
-        name, gets = vendor, f"{_ALL}, through {_kind(handler)}"
-    elif type(handler).__module__.startswith("llama_index.callbacks."):
-        name, gets = "callback-handler", f"{_ALL}, through {_kind(handler)}"
-    else:
+        return _simple(switch)
+    integration = type(handler).__module__.startswith("llama_index.callbacks.")
+    if vendor_of(handler) is None and not integration:
         return None
-    return Sink(name, gets, f"take it from the callback_manager, {_SUPPRESS}")
+    return handler_sink(handler, "callback-handler", switch=switch, suppressible=True)
 
 
-def _vendor(handler: Any) -> str | None:
-    module = f"{type(handler).__module__}."
-    return next(
-        (name for root, name in _VENDORS.items() if module.startswith(f"{root}.")), None
-    )
-
-
-def _kind(handler: Any) -> str:
-    return f"{type(handler).__module__}.{type(handler).__qualname__}"
+def _simple(switch: str) -> Sink:
+    return Sink("simple-handler", CONSOLE, switch, suppressible=True)

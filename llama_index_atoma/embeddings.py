@@ -18,6 +18,10 @@ __all__ = ["AtomaEmbedding", "AtomaEmbeddings"]
 # In silence: without their spans; the events are left out by what they call.
 _GUARDED = dict.fromkeys(
     (
+        "__call__",
+        "_aget_query_embedding",
+        "_get_query_embedding",
+        "_get_text_embedding",
         "aget_query_embedding",
         "aget_text_embedding",
         "aget_text_embedding_batch",

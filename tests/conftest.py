@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from atoma_confidential import egress
 from atoma_local import LocalAtoma, Wiretap, encodings_of
 
 # Use it in prompts, documents and tool results; it must never be seen in clear.
@@ -115,6 +116,13 @@ def _clean_environment(monkeypatch):
     for name in list(os.environ):
         if name.startswith(_CLEARED) and name not in _KEPT:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_warned_of():
+    """Let each test be warned of the sinks that another was warned of."""
+    yield
+    egress._warn_once.cache_clear()
 
 
 @pytest.fixture

@@ -1,13 +1,15 @@
-"""Where the API key comes from, and which servers may be asked."""
+"""Where the API key comes from, which servers may be asked, and the tracing policy."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import re
+from typing import cast
 
 import httpx
 
+from .egress import TracingPolicy
 from .errors import InvalidInputError, MissingCredentialsError
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "BASE_URL_VARIABLES",
     "DEFAULT_ATTESTATION_URL",
     "DEFAULT_BASE_URL",
+    "TRACING_POLICY_VARIABLES",
     "check_url",
+    "default_tracing_policy",
     "resolve_api_key",
     "resolve_attestation_url",
     "resolve_base_url",
@@ -33,6 +37,7 @@ ATTESTATION_URL_VARIABLES = ("ATOMA_ATTESTATION_URL",)
 
 DEFAULT_ATTESTATION_URL = "https://credentials.atoma.network"
 """Where the public network keeps the nodes' attestation records (protocol 2.2)."""
+TRACING_POLICY_VARIABLES = ("ATOMA_TRACING_POLICY",)
 
 
 def resolve_api_key(api_key: str | None = None) -> str:
@@ -100,6 +105,15 @@ def _origin(text: str, name: str) -> str:
     if "?" in text or "#" in text:
         raise InvalidInputError(f"{name} holds more than an origin and a path.")
     return str(url).rstrip("/").removesuffix("/v1")
+
+
+def default_tracing_policy() -> TracingPolicy:
+    """Return what the environment says, and else `warn`.
+
+    Whether there is such a policy, the fields of the plugins check.
+    """
+    policy = _from_environment(TRACING_POLICY_VARIABLES)
+    return cast("TracingPolicy", policy or "warn")
 
 
 def _parsed(text: str) -> httpx.URL | None:

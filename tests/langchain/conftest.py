@@ -5,7 +5,7 @@ import copy
 import pytest
 from langchain_core.globals import set_debug, set_llm_cache, set_verbose
 
-from langchain_atoma import AtomaChatModel, AtomaEmbeddings, _tracing
+from langchain_atoma import AtomaChatModel, AtomaEmbeddings
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 OTHER_CHAT = "meta-llama/Llama-3.1-8B-Instruct"
@@ -111,4 +111,3 @@ def _quiet_globals():
     set_debug(False)
     set_verbose(False)
     set_llm_cache(None)
-    _tracing._warn_once.cache_clear()

@@ -6,7 +6,9 @@ import traceback
 
 import pytest
 from langchain_core import exceptions as lc
+from langchain_core.globals import set_debug
 from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.runnables import RunnablePassthrough, RunnableSequence
 from pydantic import BaseModel, Field
 
 from langchain_atoma import (
@@ -246,3 +248,23 @@ def test_a_name_that_servers_would_refuse(scripted_chat, engine, canary):
     scripted_chat.with_structured_output(schema).invoke(canary)
     name = engine.asked[-1]["response_format"]["json_schema"]["name"]
     assert name == "Bericht__Z_rich__" + "x" * 47
+
+
+def test_the_chain_is_cores_own_to_all_that_look_at_it(scripted_chat):
+    asking = scripted_chat.with_structured_output(Report)
+    assert isinstance(asking, RunnableSequence)
+    assert asking.get_name() == "RunnableSequence"
+    assert asking.lc_id() == RunnableSequence.lc_id()
+    assert type(asking | str) is RunnableSequence
+    assert type(RunnablePassthrough() | asking) is RunnableSequence
+
+
+def test_copies_of_the_chain_are_guarded(scripted_chat, scripted):
+    asking = scripted_chat.with_structured_output(Report)
+    scripted_chat.tracing_policy = "refuse"
+    set_debug(True)
+    twins = [asking.model_copy(), asking.with_config(tags=["x"]), asking.bind()]
+    for twin in twins:
+        with pytest.raises(errors.PlaintextEgressError):
+            twin.invoke("Rain?")
+    assert scripted.exchanges == []
