@@ -17,6 +17,7 @@ from llama_index.core.base.llms.types import (
     CompletionResponse,
     MessageRole,
 )
+from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate
 
 from atoma_confidential import AsyncChatStream, ChatStream
@@ -26,10 +27,52 @@ from ._guarded import closed_by_caller
 from ._parameters import ChatParameters
 from ._structured import StructuredPrediction
 
-__all__ = ["QuietChatModel"]
+__all__ = ["QuietChatModel", "QuietPrompts"]
 
 
-class QuietChatModel(ChatParameters, StructuredPrediction, ABC):
+class QuietPrompts(LLM, ABC):
+    """What is asked through prompt templates, without events and spans."""
+
+    def _predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
+        response = self.chat(self._get_messages(prompt, **prompt_args))
+        return self._parse_output(response.message.content or "")
+
+    async def _apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
+        response = await self.achat(self._get_messages(prompt, **prompt_args))
+        return self._parse_output(response.message.content or "")
+
+    def _stream(
+        self, prompt: BasePromptTemplate, **prompt_args: Any
+    ) -> Generator[str, None, None]:
+        self._refuse_parser(prompt)
+        responses = self.stream_chat(self._get_messages(prompt, **prompt_args))
+
+        def tokens() -> Generator[str, None, None]:
+            with closing(responses):
+                for response in responses:
+                    yield response.delta or ""
+
+        return tokens()
+
+    async def _astream(
+        self, prompt: BasePromptTemplate, **prompt_args: Any
+    ) -> AsyncGenerator[str, None]:
+        self._refuse_parser(prompt)
+        responses = await self.astream_chat(self._get_messages(prompt, **prompt_args))
+
+        async def tokens() -> AsyncGenerator[str, None]:
+            async with aclosing(responses):
+                async for response in responses:
+                    yield response.delta or ""
+
+        return tokens()
+
+    def _refuse_parser(self, prompt: BasePromptTemplate) -> None:
+        if prompt.output_parser is not None or self.output_parser is not None:
+            raise NotImplementedError("Output parser is not supported for streaming.")
+
+
+class QuietChatModel(QuietPrompts, ChatParameters, StructuredPrediction, ABC):
     """The exchanges of a chat model, without events, spans and rate limits."""
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -107,44 +150,6 @@ class QuietChatModel(ChatParameters, StructuredPrediction, ABC):
                     yield as_completion(response)
 
         return closed_by_caller(completions())
-
-    def _predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        response = self.chat(self._get_messages(prompt, **prompt_args))
-        return self._parse_output(response.message.content or "")
-
-    async def _apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        response = await self.achat(self._get_messages(prompt, **prompt_args))
-        return self._parse_output(response.message.content or "")
-
-    def _stream(
-        self, prompt: BasePromptTemplate, **prompt_args: Any
-    ) -> Generator[str, None, None]:
-        self._refuse_parser(prompt)
-        responses = self.stream_chat(self._get_messages(prompt, **prompt_args))
-
-        def tokens() -> Generator[str, None, None]:
-            with closing(responses):
-                for response in responses:
-                    yield response.delta or ""
-
-        return tokens()
-
-    async def _astream(
-        self, prompt: BasePromptTemplate, **prompt_args: Any
-    ) -> AsyncGenerator[str, None]:
-        self._refuse_parser(prompt)
-        responses = await self.astream_chat(self._get_messages(prompt, **prompt_args))
-
-        async def tokens() -> AsyncGenerator[str, None]:
-            async with aclosing(responses):
-                async for response in responses:
-                    yield response.delta or ""
-
-        return tokens()
-
-    def _refuse_parser(self, prompt: BasePromptTemplate) -> None:
-        if prompt.output_parser is not None or self.output_parser is not None:
-            raise NotImplementedError("Output parser is not supported for streaming.")
 
     def _prompted(self, prompt: str, *, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

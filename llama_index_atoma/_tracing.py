@@ -40,7 +40,9 @@ _DISPATCHERS = (
     "llama_index_atoma._batches",
     "llama_index_atoma._structured",
     "llama_index.core.llms.callbacks",
+    "llama_index.core.llms.function_calling",
     "llama_index.core.llms.llm",
+    "llama_index.core.llms.structured_llm",
     "llama_index.core.base.embeddings.base",
 )
 """Those through which a model's own events and spans go."""

@@ -13,11 +13,14 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.tools.types import BaseTool
+from pydantic import BaseModel
 
 from ._guarded import guarded
 from ._models import context_window_of
 from ._quiet import QuietChatModel
+from ._structured_llm import GuardedStructuredLLM
 from ._tools import (
     first_call_only,
     prepared_messages,
@@ -176,6 +179,17 @@ class AtomaChatModel(QuietChatModel):
     ) -> AsyncGenerator[CompletionResponse, None]:
         """Return a generator of a growing answer; see `stream_chat`."""
         return await self._astream_complete(prompt, formatted, **kwargs)
+
+    def as_structured_llm(
+        self, output_cls: type[BaseModel], **kwargs: Any
+    ) -> StructuredLLM:
+        """Return the model with its answers made instances of a class.
+
+        Args:
+            output_cls: The pydantic class.
+            **kwargs: Fields of core's `StructuredLLM`.
+        """
+        return GuardedStructuredLLM(llm=self, output_cls=output_cls, **kwargs)
 
     def get_tool_calls_from_response(
         self,

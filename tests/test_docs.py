@@ -84,7 +84,7 @@ def test_the_cited_error_classes_exist():
         name for page in PAGES for name in re.findall(r"`(\w+Error)`", page.read_text())
     }
 
-    assert cited <= {*errors.__all__, "ModelError", "PlaintextEgressError"}
+    assert cited <= {*errors.__all__, "ModelError"}
 
 
 def test_the_fields_in_clear_are_the_ones_the_threat_model_names(atoma):
