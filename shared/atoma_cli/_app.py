@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from . import _commands
+from ._findings import StrictCommand
+from ._receipts import receipt
 from ._trust import trust
 
 __all__ = ["cli"]
@@ -19,11 +21,15 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,  # they would print prompts as local variables
 )
 cli.add_typer(trust, name="trust")
+cli.add_typer(receipt, name="receipt")
 
 for _command in (
     _commands.ask,
     _commands.chat,
+    _commands.explain,
     _commands.models,
     _commands.local,
 ):
     cli.command()(_command)
+for _strict in (_commands.doctor, _commands.verify):
+    cli.command(cls=StrictCommand)(_strict)

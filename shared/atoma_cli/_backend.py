@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._endpoint import Endpoint
     from ._index import OpenStore
 
-__all__ = ["Backend", "Message", "Piece", "Verdict", "connect"]
+__all__ = ["Answerer", "Backend", "Message", "Piece", "Verdict", "connect"]
 
 Message: TypeAlias = tuple[Literal["system", "user", "assistant"], str]
 """Who says it, and what."""
@@ -30,11 +30,15 @@ class Piece:
     verdict: Verdict | None
 
 
-class Backend(Protocol):
-    """A framework with its models; making one sends nothing."""
+class Answerer(Protocol):
+    """Somebody to talk to."""
 
     def stream(self, messages: Sequence[Message]) -> Iterator[Piece]:
         """Answer, piece by piece."""
+
+
+class Backend(Answerer, Protocol):
+    """A framework with its models; making one sends nothing."""
 
     def embed_query(self, question: str) -> list[float]:
         """Return the vector of a question."""

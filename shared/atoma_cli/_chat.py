@@ -13,7 +13,7 @@ from ._console import err, note, out, say_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ._backend import Backend, Message, Verdict
+    from ._backend import Answerer, Message, Verdict
 
 __all__ = ["converse", "read_line"]
 
@@ -21,7 +21,7 @@ _HELP = "/new starts over, /verdict shows what was checked, /exit or Ctrl-D ends
 
 
 def converse(
-    backend: Backend,
+    answerer: Answerer,
     read: Callable[[], str | None],
     *,
     system: str = "",
@@ -30,7 +30,7 @@ def converse(
     """Answer line after line until there is none, remembering the conversation.
 
     Args:
-        backend: Has the model to talk to.
+        answerer: Who answers.
         read: Gives the next line, None at the end.
         system: Instructions that stay on top of the conversation.
         forgiving: Forget a turn that fails and go on, instead of raising its error.
@@ -53,7 +53,7 @@ def converse(
                 err.print(_HELP, style="dim")
             case text:
                 with _forgiven() if forgiving else contextlib.nullcontext():
-                    verdict = _turn(backend, history, text)
+                    verdict = _turn(answerer, history, text)
 
 
 def read_line() -> str | None:
@@ -68,9 +68,9 @@ def read_line() -> str | None:
         return None
 
 
-def _turn(backend: Backend, history: list[Message], text: str) -> Verdict:
+def _turn(answerer: Answerer, history: list[Message], text: str) -> Verdict:
     asked: Message = ("user", text)
-    answer = stream_answer(backend.stream([*history, asked]))
+    answer = stream_answer(answerer.stream([*history, asked]))
     out.print()
     history += [asked, ("assistant", answer.text)]
     return answer.verdict

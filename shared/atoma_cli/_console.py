@@ -19,12 +19,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from atoma_confidential.errors import ConfidentialError, MissingCredentialsError
+from atoma_confidential.errors import (
+    ConfidentialError,
+    InvalidInputError,
+    MissingCredentialsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "USAGE",
     "CommandError",
     "err",
     "failures",
@@ -44,6 +49,8 @@ _NO_KEY = (
     "lines it prints."
 )
 _INTERRUPTED = 130
+USAGE = 64
+"""EX_USAGE of sysexits, where 1 and 2 mean something else."""
 
 # The characters that make a terminal show others in another order.
 _REORDERING = {"FSI", "LRE", "LRI", "LRO", "PDF", "PDI", "RLE", "RLI", "RLO"}
@@ -113,8 +120,12 @@ def _as_option(found: re.Match[str]) -> str:
 
 
 @contextlib.contextmanager
-def failures() -> Iterator[None]:
-    """Turn our errors into a red line and exit code 1, warnings into yellow lines."""
+def failures(*, strict: bool = False) -> Iterator[None]:
+    """Turn our errors into a red line and exit code 1, warnings into yellow lines.
+
+    Args:
+        strict: Whether what the user gave and cannot be used has a code of its own.
+    """
     _tolerate_encodings()
     # What it logs about plain endpoints is said by the commands themselves.
     logging.getLogger("atoma_confidential").addHandler(logging.NullHandler())
@@ -127,7 +138,7 @@ def failures() -> Iterator[None]:
             yield
         except (ConfidentialError, CommandError) as error:
             say_error(error)
-            _exit(1)
+            _exit(USAGE if strict and isinstance(error, InvalidInputError) else 1)
         except KeyboardInterrupt as interrupt:
             note(" ".join(["Interrupted.", *map(str, interrupt.args)]))
             _exit(_INTERRUPTED)

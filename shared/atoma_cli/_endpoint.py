@@ -10,6 +10,7 @@ from typing import Any
 __all__ = [
     "CHAT_MODEL",
     "EMBEDDING_MODEL",
+    "STANDS_IN_FOR_A_KEY",
     "TEXTS_A_REQUEST",
     "Endpoint",
     "Framework",
@@ -20,6 +21,9 @@ __all__ = [
 
 CHAT_MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDING_MODEL = "intfloat/multilingual-e5-large-instruct"
+
+STANDS_IN_FOR_A_KEY = "not-a-key"
+"""For clients that send no request which would carry one."""
 
 # As the model card of EMBEDDING_MODEL asks for; passages go without.
 _E5_QUERY = (

@@ -6,13 +6,11 @@ fetched is public: nothing of the request, and no API key, is sent for it.
 
 from __future__ import annotations
 
-from binascii import a2b_base64
 from typing import cast
 
 from ._session import AGENT, Alone, Flow, Reply, Send, Session
 from .attestation import AttestationResult
 from .attestation.policy import Appraisal, Candidate, Fetch, Fetched
-from .envelope import Recipient
 from .errors import (
     AttestationError,
     ConnectionFailedError,
@@ -21,15 +19,13 @@ from .errors import (
     EvidenceRejectedError,
     EvidenceUnavailableError,
     Exposure,
-    InvalidInputError,
     KeyNotBoundError,
     RemoteProtocolError,
     ReplyTimeoutError,
-    UnusableKeyError,
     VerifierUnavailableError,
 )
 
-__all__ = ["appraise", "appraise_anew", "candidate_of"]
+__all__ = ["appraise", "appraise_anew"]
 
 _NO_ANSWER = (
     ConnectionFailedError,
@@ -41,22 +37,6 @@ _NO_ANSWER = (
 _REJECTIONS = (EvidenceRejectedError, EvidenceFormatError)
 """Remembered. What could not be checked is not, nor is a pin that differs: to compare
 it costs nothing, and a person who accepts it should not have to wait."""
-
-
-def candidate_of(*, node: int, key: bytes | str) -> Candidate:
-    """Return what a person wants appraised.
-
-    Raises:
-        InvalidInputError: These are not a node's number and a key.
-    """
-    if type(node) is not int or node < 0:
-        raise InvalidInputError("A node has an unsigned integer as its number.")
-    try:
-        data = key if isinstance(key, bytes) else a2b_base64(key, strict_mode=True)
-        return Candidate(Recipient(data), node)
-    except (UnusableKeyError, ValueError):  # ValueError: or not base64
-        pass
-    raise InvalidInputError("A node's key has 32 bytes, or is their base64 text.")
 
 
 def appraise(

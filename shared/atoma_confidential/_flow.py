@@ -13,9 +13,10 @@ from typing import Any, cast
 from . import _wire
 from ._appraise import appraise
 from ._attempts import repeated, succeed
+from ._canary import canary_request, send_canary
 from ._reply import Opened, StreamOpener, check_answer, open_answer
-from ._request import Request, chat_request
-from ._session import Alone, Flow, Reply, Send, Session
+from ._request import Request
+from ._session import Alone, Flow, Reply, Send, Session, Shown
 from ._signatures import Signatures
 from ._wire import Lease
 from .attestation import AttestationResult
@@ -39,13 +40,11 @@ __all__ = [
     "exchange",
     "exchange_stream",
     "list_models",
+    "probe_nonces",
 ]
 
 LOCK_SECONDS = 60
 """How long a node stays reserved; the default of 5 is too short to seal and send."""
-
-_CANARY = [{"role": "user", "content": "Count from one to four."}]
-"""Fixed and harmless: it may travel in a stream whose text can be read on the way."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -131,6 +130,12 @@ def exchange_stream(session: Session, request: Request) -> Flow[Answer | LiveAns
     return (yield from repeated(session, attempt, lambda: this.left))
 
 
+def probe_nonces(session: Session, model: str) -> Flow[Shown | None]:
+    """Send a canary to a node, whatever it has shown before; None if that failed."""
+    this = _Exchange(session, canary_request(model))
+    return (yield from repeated(session, this.probe, lambda: this.left))
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class _Accepted:
     """A lease whose key the policy has accepted: nothing else is ever sealed to."""
@@ -178,6 +183,13 @@ class _Exchange:
                 return (yield from self._live(node, refuse_reuse=True))
             self._say_why_whole(shown)
         return (yield from self._whole(node, stream="buffered"))
+
+    def probe(self) -> Flow[Shown | None]:
+        node = yield from self._lock()
+        key = node.lease.recipient.public_key
+        self._session.nonces.pop(key, None)
+        yield from self._probe(node)
+        return self._session.nonces.get(key)
 
     def plain(self) -> Flow[Answer]:
         return (yield from self._plain_whole(stream="none"))
@@ -305,36 +317,11 @@ class _Exchange:
         return key not in self._session.nonces and key not in self._session.probing
 
     def _probe(self, node: _Accepted) -> Flow[None]:
-        """Spend a lock on a canary, to see how a node treats nonces in a stream.
-
-        A canary that fails says nothing: this request then goes whole, and the next
-        one asks again.
-        """
-        session, key = self._session, node.lease.recipient.public_key
-        canary = chat_request(
-            _CANARY,
-            model=self._request.model,
-            parameters={"max_tokens": 4, "temperature": 0},
-            extra_body=None,
-            stream=True,
-        )
+        """Spend a lock on a canary."""
+        canary = canary_request(self._request.model)
         opener, send = self._seal(node, canary.encode(stream=True), stream=True)
-        stream = StreamOpener(opener, refuse_nonce_reuse=False)
-        session.probing.add(key)
-        try:
-            reply = yield from succeed(replace(send, wait="probe"))
-            for _ in stream.feed(reply.body):
-                pass
-            stream.finish()
-        except ConfidentialError:
-            if not stream.nonce_reused:
-                return
-        finally:
-            session.probing.discard(key)
-        if stream.nonce_reused:
-            session.nonces[key] = "reused"
-        else:
-            session.nonces[key] = "fresh" if stream.events > 1 else "unproven"
+        key = node.lease.recipient.public_key
+        yield from send_canary(self._session, key, opener, send)
 
     def _say_why_whole(self, shown: str | None) -> None:
         if shown == "reused":

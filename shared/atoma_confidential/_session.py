@@ -57,6 +57,10 @@ class Send:
     origin: str | None = None
 
 
+Shown: TypeAlias = Literal["fresh", "reused", "unproven"]
+"""What a node has shown of its nonces in a stream; `unproven` is too few to tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """Seconds for the shell to let pass."""
@@ -120,9 +124,7 @@ class Session:
     attestation_url: str = ""
     signatures: SignatureMode = "whole"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    nonces: dict[bytes, Literal["fresh", "reused", "unproven"]] = field(
-        default_factory=dict
-    )
+    nonces: dict[bytes, Shown] = field(default_factory=dict)
     probing: set[bytes] = field(default_factory=set)
     locked: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)

@@ -14,18 +14,26 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from ._appraise import appraise_anew, candidate_of
+from ._appraise import appraise_anew
 from ._embed import Part, embed_batch
-from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
+from ._flow import (
+    Answer,
+    LiveAnswer,
+    exchange,
+    exchange_stream,
+    list_models,
+    probe_nonces,
+)
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
-from ._session import Alone, Flow, Reply, Send, Sleep
+from ._session import Alone, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
 from ._wire import Model
 from .attestation import AttestationResult
+from .attestation.policy import Candidate
 from .client import Client
 from .errors import ConfidentialError
 from .replies import ChatReply, EmbeddingReply
@@ -129,8 +137,12 @@ class AsyncClient:
 
     async def appraise(self, *, node: int, key: bytes | str) -> AttestationResult:
         """Ask the trust policy about a key; see `Client.appraise`."""
-        candidate = candidate_of(node=node, key=key)
+        candidate = Candidate.of(node=node, key=key)
         return await self._drive(appraise_anew(self._connection.session, candidate))
+
+    async def probe_nonces(self, *, model: str) -> Shown | None:
+        """Return how a node of a model treats nonces; see `Client.probe_nonces`."""
+        return await self._drive(probe_nonces(self._connection.session, model))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""

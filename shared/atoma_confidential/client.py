@@ -16,20 +16,28 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
-from ._appraise import appraise_anew, candidate_of
+from ._appraise import appraise_anew
 from ._deadline import DeadlineTransport, deadline
 from ._embed import Part, embed_batch
-from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
+from ._flow import (
+    Answer,
+    LiveAnswer,
+    exchange,
+    exchange_stream,
+    list_models,
+    probe_nonces,
+)
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import ChatParameters, Request, chat_request
-from ._session import Alone, Flow, Reply, Send, Sleep
+from ._session import Alone, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._turns import ThreadTurns
 from ._wire import Model
 from .attestation import AttestationResult
+from .attestation.policy import Candidate
 from .errors import ConfidentialError, InvalidInputError
 from .explain import Explanation, explain
 from .replies import ChatReply, EmbeddingReply
@@ -142,6 +150,17 @@ class Client:
         """Return what the proxy lists; not all of it has confidential nodes."""
         return self._drive(list_models(self._connection.session))
 
+    def probe_nonces(self, *, model: str) -> Shown | None:
+        """Return how a node of a model treats nonces in streams, by a harmless one.
+
+        Takes a lock. What is found decides about the streams of this client as well;
+        None if the probe failed.
+
+        Raises:
+            ConfidentialError: No node could be reserved, or its key was refused.
+        """
+        return self._drive(probe_nonces(self._connection.session, model))
+
     def explain(
         self,
         messages: Sequence[Mapping[str, Any]],
@@ -188,7 +207,7 @@ class Client:
             AttestationError: The key is not acceptable, or could not be checked.
             InvalidInputError: These are not a node's number and a key.
         """
-        candidate = candidate_of(node=node, key=key)
+        candidate = Candidate.of(node=node, key=key)
         return self._drive(appraise_anew(self._connection.session, candidate))
 
     def close(self) -> None:

@@ -21,9 +21,10 @@ from ._request import Request
 from ._session import Flow, Reply, Send, Session
 from .attestation import TrustPolicy
 
-__all__ = ["Crossing", "Explanation", "explain"]
+__all__ = ["RANDOM", "Crossing", "Explanation", "explain"]
 
-_RANDOM = "random or derived from it"
+RANDOM = "random"
+"""Stands for a value that is drawn for each request, or a digest of such values."""
 _FIRST_OF_A_NODE = "a fixed, harmless probe, once for each node key"
 
 
@@ -187,7 +188,7 @@ def _purpose(send: Send, *, is_sealed: bool) -> str:
 
 def _shown(name: str, value: Any) -> str:
     if name in _wire.OPAQUE_FIELDS:
-        return _RANDOM
+        return RANDOM
     if isinstance(value, Mapping | list):
         return "in clear"
     return str(value)

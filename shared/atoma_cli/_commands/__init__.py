@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from .ask import ask
 from .chat import chat
+from .doctor import doctor
+from .explain import explain
 from .local import local
 from .models import models
+from .verify import verify
 
-__all__ = ["ask", "chat", "local", "models"]
+__all__ = ["ask", "chat", "doctor", "explain", "local", "models", "verify"]

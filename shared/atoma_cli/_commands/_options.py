@@ -11,6 +11,7 @@ from .._endpoint import Framework, StreamMode
 __all__ = [
     "ConfidentialOption",
     "FrameworkOption",
+    "JsonOption",
     "ModelOption",
     "StreamModeOption",
     "not_blank",
@@ -45,3 +46,4 @@ ConfidentialOption = Annotated[
 FrameworkOption = Annotated[
     Framework, typer.Option(help="Whose models, pipeline and store to use.")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .._console import failures, out
 from .._endpoint import CHAT_MODEL, Endpoint, Framework, StreamMode
 from ._options import ConfidentialOption, ModelOption, StreamModeOption
+
+if TYPE_CHECKING:
+    from .._backend import Answerer
 
 __all__ = ["chat"]
 
@@ -19,14 +23,30 @@ def chat(
     system: Annotated[
         str, typer.Option(show_default=False, help="Instructions for the model.")
     ] = "",
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            show_default=False,
+            help="Add each answer to this file, with the node's signature. "
+            "Answers then come whole.",
+        ),
+    ] = None,
     stream_mode: StreamModeOption = StreamMode.AUTO,
     confidential: ConfidentialOption = True,
 ) -> None:
     """Talk to a model; /new starts over, Ctrl-D ends."""
+    if receipt is not None and not confidential:
+        raise typer.BadParameter("plain answers are not signed", param_hint="--receipt")
     endpoint = Endpoint(model, stream_mode=stream_mode, confidential=confidential)
     with failures():
         from .._backend import connect  # noqa: PLC0415  heavy
         from .._chat import converse, read_line  # noqa: PLC0415  likewise
+        from .._signed import Signed  # noqa: PLC0415  likewise
 
-        backend = connect(Framework.LANGCHAIN, endpoint)
-        converse(backend, read_line, system=system, forgiving=out.is_terminal)
+        if receipt is None:
+            answerer: Answerer = connect(Framework.LANGCHAIN, endpoint)
+        else:
+            answerer = Signed(endpoint, receipt)
+        converse(answerer, read_line, system=system, forgiving=out.is_terminal)

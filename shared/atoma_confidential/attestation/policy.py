@@ -7,11 +7,13 @@ nothing is sealed to. It does no I/O: it yields what it needs fetched.
 from __future__ import annotations
 
 import abc
+from binascii import a2b_base64
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from ..envelope import Recipient
+from ..errors import InvalidInputError, UnusableKeyError
 from ..receipt import Signer
 from .pins import PinStore
 from .result import AttestationResult
@@ -29,6 +31,26 @@ class Candidate:
 
     recipient: Recipient
     node: int
+
+    @classmethod
+    def of(cls, *, node: int, key: bytes | str) -> Self:
+        """Return what a person wants appraised.
+
+        Args:
+            node: Its number.
+            key: 32 bytes, or their base64 text.
+
+        Raises:
+            InvalidInputError: These are not a node's number and a key.
+        """
+        if type(node) is not int or node < 0:
+            raise InvalidInputError("A node has an unsigned integer as its number.")
+        try:
+            data = key if isinstance(key, bytes) else a2b_base64(key, strict_mode=True)
+            return cls(Recipient(data), node)
+        except (UnusableKeyError, ValueError):  # ValueError: or not base64
+            pass
+        raise InvalidInputError("A node's key has 32 bytes, or is their base64 text.")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
