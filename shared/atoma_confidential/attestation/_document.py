@@ -35,7 +35,7 @@ def json_object(data: bytes, what: str) -> dict[str, Any]:
     try:
         return parse_object(data, what, Exposure.NOTHING)
     except (RemoteProtocolError, RecursionError):
-        pass  # the text of what failed stays out of ours
+        pass  # not chained: the parser's error would carry the document
     raise EvidenceFormatError(f"{what} is not a JSON object.")
 
 

@@ -21,7 +21,7 @@ from atoma_confidential.errors import (
 )
 
 from ._about import about
-from .evidence import parse_evidence, report_nonce
+from .evidence import EvidenceItem, parse_evidence, report_nonce
 from .nvidia import NVIDIA_ROOT, Device, gpus_of, verify_evidence
 from .policy import Appraisal, Candidate, Fetch, Fetched, TrustPolicy
 from .record import read_record, record_request
@@ -60,9 +60,10 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Evidence whose devices vouch for the key."""
+    """Evidence whose devices vouch for the key, by signing this nonce."""
 
     found: _Found
+    items: tuple[EvidenceItem, ...]
     devices: tuple[Device, ...]
     nonce: bytes
 
@@ -109,7 +110,7 @@ class EvidencePolicy(TrustPolicy):
         """Fetch the evidence and the nonce, and verify."""
         with about(f"Node {candidate.node}, key {candidate.recipient.fingerprint}"):
             vouched = yield from self.vouch(candidate, now=now)
-            result = self.result(candidate, vouched, now=now)
+            result = self.result(candidate, vouched, policy=self.name, now=now)
             return self._measured(result, vouched, now) if self.rims else result
 
     def vouch(
@@ -135,7 +136,7 @@ class EvidencePolicy(TrustPolicy):
         devices = verify_evidence(items, nonce=nonce, now=now, root=self.root)
         for gpu in gpus_of(devices):
             self._check_allowed(gpu)
-        return Vouched(found, devices, nonce)
+        return Vouched(found, items, devices, nonce)
 
     def _check_allowed(self, gpu: Gpu) -> None:
         if self.gpus is not None and gpu.chip_id not in self.gpus:
@@ -171,7 +172,7 @@ class EvidencePolicy(TrustPolicy):
         return with_measurements(result, checks, expires_at=ends)
 
     def result(
-        self, candidate: Candidate, vouched: Vouched, *, now: float
+        self, candidate: Candidate, vouched: Vouched, *, policy: str, now: float
     ) -> AttestationResult:
         """Say what was checked, and that no firmware was and no revocation."""
         found = vouched.found
@@ -179,7 +180,7 @@ class EvidencePolicy(TrustPolicy):
         return AttestationResult(
             key=candidate.recipient.fingerprint,
             node=candidate.node,
-            policy=self.name,
+            policy=policy,
             assurance=Assurance.GPU_WITNESSED,
             verified_at=now,
             checks=(

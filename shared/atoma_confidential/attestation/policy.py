@@ -234,3 +234,40 @@ class TrustPolicy(abc.ABC):
         from ._signed_by import signed_by  # noqa: PLC0415
 
         return signed_by(signers)
+
+    @staticmethod
+    def nras(
+        *,
+        nonce: int | SuiContract,
+        url: str | None = None,
+        api_key: str | None = None,
+        gpus: Iterable[str] | None = None,
+        min_driver: str | None = None,
+    ) -> TrustPolicy:
+        """Accept what `nvidia_offline` does and NVIDIA's service finds in order.
+
+        The service adds firmware measurements and revocation. It is sent the evidence,
+        from which it learns which GPUs you are about to use, and its terms are
+        NVIDIA's: see docs/attestation.md.
+
+        Args:
+            nonce: As for `nvidia_offline`, as are `gpus` and `min_driver`.
+            url: Address of the service, which also has to be the issuer of its
+                tokens; None for NVIDIA's own.
+            api_key: NVIDIA's key for it, if it asks for one; not kept in a pickle.
+            gpus: Ids of the chips that may vouch.
+            min_driver: The oldest driver that is acceptable.
+
+        Raises:
+            InvalidInputError: An argument cannot mean anything.
+        """
+        from ._remote import nras  # noqa: PLC0415
+        from .nras import NRAS_URL  # noqa: PLC0415
+
+        return nras(
+            nonce=nonce,
+            url=NRAS_URL if url is None else url,
+            api_key=api_key,
+            gpus=gpus,
+            min_driver=min_driver,
+        )
