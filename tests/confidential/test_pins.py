@@ -254,6 +254,7 @@ def test_signed_by_is_told_apart_by_its_signers_and_joins_others():
     )
     assert one.identity != TrustPolicy.signed_by({1: ADDRESS}).identity
     joined = one & Witnessed()
+    assert joined.identity != (Witnessed() & one).identity
     assert result_of(joined, candidate(node=1)).assurance == "gpu_witnessed"
     assert joined.appraise_signer(1, signer())
 

@@ -1,7 +1,7 @@
 """What is remembered of nodes so that a change is noticed: trust on first use.
 
 Values and their comparison; `PinStore` is who keeps them. What was met first is
-believed, which proves nothing about it: only a later change shows (protocol 10.6).
+believed, which proves nothing about it: only a later change shows.
 """
 
 from __future__ import annotations
