@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
+from atoma_confidential.errors import (
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+)
 
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import (
-        RefusedAnswerError,
-        TruncatedAnswerError,
-        UnparsableAnswerError,
-    )
     from ._tracing import (
         PlaintextEgressError,
         PlaintextEgressWarning,
@@ -46,11 +46,6 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_errors": [
-            "RefusedAnswerError",
-            "TruncatedAnswerError",
-            "UnparsableAnswerError",
-        ],
         "_tracing": [
             "PlaintextEgressError",
             "PlaintextEgressWarning",

@@ -27,15 +27,14 @@ from langchain_core.runnables import (
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
-from atoma_confidential.errors import Exposure
-
-from ._errors import (
+from atoma_confidential.errors import (
+    Exposure,
     RefusedAnswerError,
     TruncatedAnswerError,
     UnparsableAnswerError,
-    as_model_error,
-    invalid_input,
 )
+
+from ._errors import as_model_error, invalid_input
 from ._tools import json_schema_format, tools_of
 
 if TYPE_CHECKING:
@@ -219,7 +218,7 @@ def _checked(message: AIMessage) -> AIMessage:
 
 def _exposure(message: BaseMessage) -> Exposure:
     verdict = message.response_metadata.get("atoma") or {}
-    return Exposure.PLAIN if verdict.get("sealed") is False else Exposure.SEALED
+    return Exposure.of_request(sealed=verdict.get("sealed") is not False)
 
 
 def _check(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
+from atoma_confidential.errors import (
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+)
 
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import (
-        RefusedAnswerError,
-        StructuredOutputError,
-        TruncatedAnswerError,
-    )
     from ._tracing import (
         PlaintextEgressError,
         PlaintextEgressWarning,
@@ -38,8 +38,8 @@ __all__ = [
     "PlaintextEgressError",
     "PlaintextEgressWarning",
     "RefusedAnswerError",
-    "StructuredOutputError",
     "TruncatedAnswerError",
+    "UnparsableAnswerError",
     "__version__",
     "assert_no_plaintext_egress",
     "errors",
@@ -49,11 +49,6 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_errors": [
-            "RefusedAnswerError",
-            "StructuredOutputError",
-            "TruncatedAnswerError",
-        ],
         "_tracing": [
             "PlaintextEgressError",
             "PlaintextEgressWarning",

@@ -26,9 +26,7 @@ from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
-from atoma_confidential import ConfidentialError
-
-from ._errors import invalid_input
+from atoma_confidential.errors import ConfidentialError, InvalidInputError
 
 __all__ = ["BatchedEmbedding", "Role", "Vector"]
 
@@ -114,7 +112,7 @@ class BatchedEmbedding(BaseEmbedding, ABC):
         empty = [str(i) for i, text in enumerate(texts) if not text.strip()]
         if empty:
             more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""  # noqa: PLR2004
-            raise invalid_input(
+            raise InvalidInputError(
                 f"These texts are empty: {', '.join(empty[:10])}{more}."
             )
         size = self.embed_batch_size

@@ -25,7 +25,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from ._errors import invalid_input
+from atoma_confidential.errors import InvalidInputError
 
 __all__ = ["content_of", "flat", "text_of"]
 
@@ -78,7 +78,9 @@ def _part(block: Any, remote_images: bool) -> dict[str, Any]:
         case DocumentBlock():
             return _document(block)
     kind = getattr(block, "block_type", type(block).__name__)
-    raise invalid_input(f"Content blocks of type {kind!r} cannot be sent to a model.")
+    raise InvalidInputError(
+        f"Content blocks of type {kind!r} cannot be sent to a model."
+    )
 
 
 def _image(block: ImageBlock, *, remote_images: bool) -> dict[str, Any]:
@@ -96,11 +98,11 @@ def _image_url(url: str, *, remote_images: bool) -> str:
     if head.startswith("data:image/") and head.endswith(";base64"):
         return f"{head},{_checked('image', data)}"
     if url.partition(":")[0].lower() not in ("http", "https"):
-        raise invalid_input(
+        raise InvalidInputError(
             "An image is neither bytes, nor a file, nor an http(s) or image data URL."
         )
     if not remote_images:
-        raise invalid_input(
+        raise InvalidInputError(
             "An image is a URL, which the node would fetch; remote_images is False."
         )
     return url
@@ -109,14 +111,14 @@ def _image_url(url: str, *, remote_images: bool) -> str:
 def _guessed(data: str) -> str:
     kind = filetype.guess_mime(binascii.a2b_base64(data))
     if kind is None:
-        raise invalid_input("A block of type 'image' needs an image_mimetype.")
+        raise InvalidInputError("A block of type 'image' needs an image_mimetype.")
     return str(kind)
 
 
 def _audio(block: AudioBlock) -> dict[str, Any]:
     data = _base64("audio", block.audio, block.path)
     if not block.format:
-        raise invalid_input("A block of type 'audio' needs a format.")
+        raise InvalidInputError("A block of type 'audio' needs a format.")
     return {
         "type": "input_audio",
         "input_audio": {"data": data, "format": block.format},
@@ -126,7 +128,7 @@ def _audio(block: AudioBlock) -> dict[str, Any]:
 def _document(block: DocumentBlock) -> dict[str, Any]:
     data = _base64("document", block.data, block.path)
     if not block.document_mimetype:
-        raise invalid_input("A block of type 'document' needs a document_mimetype.")
+        raise InvalidInputError("A block of type 'document' needs a document_mimetype.")
     return {
         "type": "file",
         "file": {
@@ -145,12 +147,12 @@ def _base64(kind: str, given: bytes | IOBase | None, path: Path | str | None) ->
         return _encoded(kind, given.read())
     if path:
         return _encoded(kind, Path(path).read_bytes())
-    raise invalid_input(f"A block of type {kind!r} holds neither bytes nor a file.")
+    raise InvalidInputError(f"A block of type {kind!r} holds neither bytes nor a file.")
 
 
 def _encoded(kind: str, data: bytes) -> str:
     if not data:
-        raise invalid_input(f"A block of type {kind!r} holds no bytes.")
+        raise InvalidInputError(f"A block of type {kind!r} holds no bytes.")
     return binascii.b2a_base64(data, newline=False).decode()
 
 
@@ -160,4 +162,6 @@ def _checked(kind: str, data: str) -> str:
             return data
     except ValueError:
         pass
-    raise invalid_input(f"A block of type {kind!r} does not hold valid base64 data.")
+    raise InvalidInputError(
+        f"A block of type {kind!r} does not hold valid base64 data."
+    )

@@ -15,8 +15,8 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
 from atoma_confidential import AsyncClient, Client, ClientSettings
 from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.errors import InvalidInputError
 
-from ._errors import invalid_input
 from ._tracing import TracingPolicy, guard
 
 __all__ = ["Connected", "Settings"]
@@ -120,7 +120,7 @@ class Connected(BaseComponent):
             super().__init__(**fields)
         except ValidationError as error:
             # Pydantic's error carries the input, which may hold the key.
-            raise invalid_input(_described(error)) from None
+            raise InvalidInputError(_described(error)) from None
         # Not in a validator: pydantic would wrap these errors in one of its own.
         self._guard()
         self._clients()

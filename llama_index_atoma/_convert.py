@@ -16,8 +16,10 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.tool_calls import parsed_arguments, wire_call
+
 from ._blocks import content_of, flat, text_of
-from ._errors import invalid_input
 
 __all__ = ["ReasoningPassback", "to_wire", "wire_name"]
 
@@ -93,7 +95,7 @@ class _Writer:
         if not call_id and self._unanswered:
             call_id = self._unanswered[0]
         if not isinstance(call_id, str) or not call_id:
-            raise invalid_input("A tool's message has no tool_call_id.")
+            raise InvalidInputError("A tool's message has no tool_call_id.")
         if call_id in self._unanswered:
             self._unanswered.remove(call_id)
         content = content_of(message.blocks, remote_images=self._remote_images)
@@ -107,7 +109,7 @@ class _Writer:
         for block in said:
             if not isinstance(block, TextBlock):
                 kind = getattr(block, "block_type", type(block).__name__)
-                raise invalid_input(
+                raise InvalidInputError(
                     f"A model's own message cannot hold a block of type {kind!r}."
                 )
         text = text_of(said)
@@ -138,7 +140,9 @@ class _Writer:
             case {"function": {"name": str(name), **function}}:
                 arguments = function.get("arguments")
                 return self._call(plain.get("id"), name, arguments)
-        raise invalid_input("A message's tool_calls hold something that is no call.")
+        raise InvalidInputError(
+            "A message's tool_calls hold something that is no call."
+        )
 
     def _call(self, call_id: Any, name: str, arguments: Any) -> dict[str, Any]:
         number, self._calls = self._calls, self._calls + 1
@@ -146,25 +150,17 @@ class _Writer:
             # The same conversation gives the same id, so that prefixes stay cacheable.
             digest = hashlib.sha256(f"{number} {name}".encode()).hexdigest()
             call_id = f"call_{digest[:24]}"
-        function = {"name": wire_name(name), "arguments": _arguments(arguments)}
-        return {"id": call_id, "type": "function", "function": function}
+        return wire_call(call_id, wire_name(name), _arguments(arguments))
 
 
 def _arguments(arguments: Any) -> str:
     """Return arguments as JSON; what an aborted stream has left of them is none."""
     if isinstance(arguments, str):
-        return arguments if _is_object(arguments) else "{}"
+        arguments = parsed_arguments(arguments)
     try:
         return json.dumps(arguments or {}, ensure_ascii=False)
     except (TypeError, ValueError):
-        raise invalid_input("The arguments of a tool call are not JSON.") from None
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+        raise InvalidInputError("The arguments of a tool call are not JSON.") from None
 
 
 def _thought(message: ChatMessage) -> str:
