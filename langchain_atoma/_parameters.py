@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 import atoma_confidential as core
 
-from ._connection import AtomaConnection, Settings
+from ._connection import AtomaConnection
 from ._convert import ReasoningPassback, to_wire
 from ._tools import response_format_of, tool_choice_of, tools_of
 
@@ -134,8 +134,8 @@ class ChatParameters(AtomaConnection):
         set_ = {name: value for name, value in fields.items() if value is not None}
         return {**set_, **self.model_kwargs}
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> core.ClientSettings:
         settings = super()._settings()
-        settings.for_core["stream_mode"] = self.stream_mode
-        settings.for_core["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["stream_mode"] = self.stream_mode
+        settings["stream_idle_timeout"] = self.stream_idle_timeout
         return settings

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import dataclass, field
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, cast
 
-import httpx
 from llama_index.core.schema import BaseComponent
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
-from atoma_confidential import AsyncClient, Client, ClientSettings
+from atoma_confidential import ClientSettings
 from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.clients import Clients
 from atoma_confidential.errors import InvalidInputError
 
 from ._tracing import TracingPolicy, guard
 
-__all__ = ["Connected", "Settings"]
+__all__ = ["Connected"]
 
 _NOT_PICKLED = ("api_key", "http_client", "async_http_client")
 # Not to be copied: they hold locks, connections or other people's state.
@@ -35,30 +33,6 @@ _SHARED = (
 def _policy_from_env() -> TracingPolicy:
     # Whether it is one, the field checks.
     return cast("TracingPolicy", os.environ.get("ATOMA_TRACING_POLICY", "warn"))
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What clients are made of."""
-
-    for_core: ClientSettings = field(repr=False)
-    http_client: httpx.Client | None
-    async_http_client: httpx.AsyncClient | None
-
-
-class Clients:
-    """The core's clients for one set of settings; the async one is made when used."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        # At once: it makes no connection, but refuses settings that cannot be used.
-        self.sync = Client(http_client=settings.http_client, **settings.for_core)
-
-    @cached_property
-    def asynchronous(self) -> AsyncClient:
-        """The client for event loops, of which it may serve several."""
-        settings = self.settings
-        return AsyncClient(http_client=settings.async_http_client, **settings.for_core)
 
 
 class Connected(BaseComponent):
@@ -128,13 +102,12 @@ class Connected(BaseComponent):
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
         if self._made is not None:
-            self._made.sync.close()
+            self._made.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, and those of `close`."""
-        self.close()
-        if self._made is not None and "asynchronous" in vars(self._made):
-            await self._made.asynchronous.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -196,24 +169,23 @@ class Connected(BaseComponent):
         return guard(self.tracing_policy, getattr(manager, "handlers", ()))
 
     def _clients(self) -> Clients:
-        settings = self._settings()
-        if self._made is None or self._made.settings != settings:
-            self._made = Clients(settings)
+        self._made = Clients.of(
+            self._settings(),
+            http_client=self.http_client,
+            async_http_client=self.async_http_client,
+            known=self._made,
+        )
         return self._made
 
-    def _settings(self) -> Settings:
-        return Settings(
-            ClientSettings(
-                api_key=self.api_key,
-                base_url=self.base_url,
-                confidential=self.confidential,
-                trust=self.trust,
-                max_retries=self.max_retries,
-                timeout=self.timeout,
-            ),
-            self.http_client,
-            self.async_http_client,
-        )
+    def _settings(self) -> ClientSettings:
+        return {
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+            "confidential": self.confidential,
+            "trust": self.trust,
+            "max_retries": self.max_retries,
+            "timeout": self.timeout,
+        }
 
 
 def _described(error: ValidationError) -> str:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import Field, field_validator
 
+import atoma_confidential as core
+
 from ._answer import AnswerReader, OnTruncatedToolCall
-from ._connection import Connected, Settings
+from ._connection import Connected
 from ._convert import ReasoningPassback, to_wire
 
 __all__ = ["ChatParameters"]
@@ -125,8 +127,8 @@ class ChatParameters(Connected):
         set_ = {name: value for name, value in fields.items() if value is not None}
         return {**set_, **self.additional_kwargs}
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> core.ClientSettings:
         settings = super()._settings()
-        settings.for_core["stream_mode"] = self.stream_mode
-        settings.for_core["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["stream_mode"] = self.stream_mode
+        settings["stream_idle_timeout"] = self.stream_idle_timeout
         return settings
