@@ -18,6 +18,7 @@ from pydantic import (
 from atoma_confidential.attestation import TrustPolicy
 from atoma_confidential.clients import Clients
 from atoma_confidential.credentials import API_KEY_VARIABLES, BASE_URL_VARIABLES
+from atoma_confidential.parameters import check_model, misfit
 
 from ._errors import invalid_input, model_errors
 from ._tracing import TracingPolicy, guard
@@ -30,8 +31,6 @@ __all__ = ["AtomaConnection"]
 _key_from_env = secret_from_env(API_KEY_VARIABLES, default=None)
 _WRITTEN = "_serialized"
 """Where core keeps what a chat model was written as; copies may have other fields."""
-_QUOTING = {"assertion_error", "union_tag_invalid", "value_error"}
-"""Kinds of pydantic's errors whose messages may quote the input."""
 
 
 class AtomaConnection(BaseModel):
@@ -94,16 +93,16 @@ class AtomaConnection(BaseModel):
     """Internal: carried along by copies and by `configurable_fields`."""
 
     def __init__(self, **fields: Any) -> None:
-        misfit = ""
+        told = ""
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            misfit = _told(error)
-        if misfit:  # not within `except`: the error's context would hold the inputs
-            raise invalid_input(misfit)
+            told = misfit(error.title, error.errors(include_input=False))
+        if told:  # not within `except`: the error's context would hold the inputs
+            raise invalid_input(told)
         # Not in a validator: pydantic would wrap these errors in one of its own.
-        if not self._engine_model.strip():
-            raise invalid_input("model is empty; `atoma models` lists names.")
+        with model_errors():
+            check_model(self._engine_model)
         self._guard()
         self._clients()
 
@@ -170,14 +169,3 @@ class AtomaConnection(BaseModel):
             "max_retries": self.max_retries,
             "timeout": self.request_timeout,
         }
-
-
-def _told(error: ValidationError) -> str:
-    """Return which fields do not fit and why, without what was given for them."""
-    fields = [
-        # Below a field, a location may be a key of what was given.
-        f"{next(map(str, one['loc']), 'fields')}: "
-        + ("not accepted" if one["type"] in _QUOTING else one["msg"])
-        for one in error.errors(include_url=False, include_context=False)
-    ]
-    return f"Fields of {error.title} do not fit: {'; '.join(fields)}."

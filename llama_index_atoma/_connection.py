@@ -14,6 +14,7 @@ from atoma_confidential import ClientSettings
 from atoma_confidential.attestation import TrustPolicy
 from atoma_confidential.clients import Clients
 from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.parameters import check_model, misfit
 
 from ._tracing import TracingPolicy, guard
 
@@ -90,12 +91,15 @@ class Connected(BaseComponent):
     _made: Clients | None = PrivateAttr(default=None)
 
     def __init__(self, **fields: Any) -> None:
+        told = ""
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            # Pydantic's error carries the input, which may hold the key.
-            raise InvalidInputError(_described(error)) from None
+            told = misfit(error.title, error.errors(include_input=False))
+        if told:  # not within `except`: the error's context would hold the inputs
+            raise InvalidInputError(told)
         # Not in a validator: pydantic would wrap these errors in one of its own.
+        check_model(self._engine_model)
         self._guard()
         self._clients()
 
@@ -164,6 +168,10 @@ class Connected(BaseComponent):
                 twin.__dict__[name] = copy.deepcopy(value, memo)
         return twin
 
+    @property
+    def _engine_model(self) -> str:
+        raise NotImplementedError
+
     def _guard(self) -> bool:
         manager = getattr(self, "callback_manager", None)
         return guard(self.tracing_policy, getattr(manager, "handlers", ()))
@@ -186,10 +194,3 @@ class Connected(BaseComponent):
             "max_retries": self.max_retries,
             "timeout": self.timeout,
         }
-
-
-def _described(error: ValidationError) -> str:
-    """Name the fields and what is wrong with them, but not their values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
-    return f"{error.title}: {'; '.join(wrong)}."

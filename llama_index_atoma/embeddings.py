@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, PrivateAttr, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr
 
 from atoma_confidential import EmbeddingReply, Verdict
 
@@ -88,17 +88,14 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
     _verdicts: tuple[Verdict, ...] = PrivateAttr(default=())
     _usage: dict[str, int] = PrivateAttr(default_factory=dict)
 
-    @field_validator("model_name")
-    @classmethod
-    def _check_model_name(cls, name: str) -> str:
-        if not name.strip():
-            raise ValueError("model is empty; name one, such as `atoma models` lists.")
-        return name
-
     @classmethod
     def class_name(cls) -> str:
         """Return the name that serialised models carry."""
         return "AtomaEmbeddings"
+
+    @property
+    def _engine_model(self) -> str:
+        return self.model_name
 
     @property
     def last_verdict(self) -> Verdict | None:

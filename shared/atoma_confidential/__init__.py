@@ -73,13 +73,13 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._request import ChatParameters
     from ._settings import ClientSettings
     from ._wire import Model
     from .async_client import AsyncChatStream, AsyncClient
     from .attestation import TrustPolicy
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
+    from .parameters import ChatParameters, EmbeddingParameters
     from .replies import ChatReply, EmbeddingReply
     from .retry import RetryPolicy
     from .verdict import Verdict
@@ -105,6 +105,7 @@ __all__ = [
     "ContextLengthError",
     "DeviceNotAllowedError",
     "DigestMismatchError",
+    "EmbeddingParameters",
     "EmbeddingReply",
     "EngineError",
     "Envelope",
@@ -162,13 +163,13 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_request": ["ChatParameters"],
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
         "async_client": ["AsyncChatStream", "AsyncClient"],
         "attestation": ["TrustPolicy"],
         "client": ["ChatStream", "Client"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
+        "parameters": ["ChatParameters", "EmbeddingParameters"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
         "verdict": ["Verdict"],

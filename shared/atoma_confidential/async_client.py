@@ -17,14 +17,15 @@ import httpx
 from ._embed import Part, embed_batch
 from ._flow import Answer, LiveAnswer, exchange, exchange_stream, list_models
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
-from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
+from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
-from ._request import ChatParameters, Request, chat_request
+from ._request import Request, chat_request
 from ._session import Flow, Reply, Send, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._wire import Model
 from .client import Client
 from .errors import ConfidentialError
+from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
 from .verdict import Verdict
 
