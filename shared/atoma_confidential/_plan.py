@@ -50,6 +50,10 @@ def plan_embedding(
         raise InvalidInputError("max_concurrency is at least 1.")
     all_texts = [texts] if isinstance(texts, str) else list(texts)
     lengths = measure(all_texts)
+    if instruction := parameters.get("instruction", ""):
+        # Only now: an empty text must not become one that holds an instruction.
+        all_texts = [f"{instruction}{text}" for text in all_texts]
+        lengths = measure(all_texts)
     options = _options(parameters, confidential=confidential)
     for index, length in enumerate(lengths):
         if index == 0 or length > _MAY_BE_TOO_LARGE:

@@ -50,6 +50,8 @@ class EmbeddingParameters(TypedDict, total=False):
 
     Attributes:
         model: The engine's model.
+        instruction: Put before each text, exactly as it stands; models that are trained
+            with instructions want one.
         dimensions: Length of the vectors, for models that can shorten them.
         encoding_format: How numbers travel; `base64` is a quarter of the size.
         user: An identifier that the engine may log.
@@ -63,6 +65,7 @@ class EmbeddingParameters(TypedDict, total=False):
     """
 
     model: Required[str]
+    instruction: str
     dimensions: int | None
     encoding_format: Literal["base64", "float"]
     user: str | None
