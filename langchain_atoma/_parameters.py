@@ -8,10 +8,11 @@ from langchain_core.utils.utils import _build_model_kwargs, get_pydantic_field_n
 from pydantic import Field, model_validator
 
 import atoma_confidential as core
+from atoma_confidential.messages import ReasoningPassback
 from atoma_confidential.parameters import chosen, merged
 
 from ._connection import AtomaConnection
-from ._convert import ReasoningPassback, to_wire
+from ._convert import to_wire
 from ._tools import response_format_of, tool_choice_of, tools_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ChatParameters(AtomaConnection):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    # What was thought before a call belongs to the turn that the model is still in.
     reasoning_passback: ReasoningPassback = "tool_loop"
     """Which of its own reasoning the model is shown again: none, that of the current
     tool loop (since the last human message), or all."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -17,18 +16,17 @@ from llama_index.core.base.llms.types import (
 )
 
 from atoma_confidential.errors import InvalidInputError
-from atoma_confidential.tool_calls import parsed_arguments, wire_call
+from atoma_confidential.messages import (
+    ReasoningPassback,
+    arguments_as_json,
+    first_shown,
+    wire_call,
+)
+from atoma_confidential.tool_calls import parsed_arguments
 
 from ._blocks import content_of, flat, text_of
 
-__all__ = ["ReasoningPassback", "to_wire", "wire_name"]
-
-ReasoningPassback: TypeAlias = Literal["never", "tool_loop", "always"]
-"""Which of the model's own reasoning it is shown again.
-
-Providers have changed this contract repeatedly. `tool_loop` shows it what it thought
-since the last user message, which reasoning models that call tools want.
-"""
+__all__ = ["to_wire", "wire_name"]
 
 _ROLES = {
     MessageRole.DEVELOPER: "system",
@@ -50,14 +48,11 @@ def to_wire(
         InvalidInputError: A message or a block has no form on the wire; only the name
             of its role or type is told.
     """
-    first_shown = {
-        "never": len(messages),
-        "tool_loop": _last_user(messages) + 1,
-        "always": 0,
-    }[reasoning]
+    of_user = [message.role is MessageRole.USER for message in messages]
+    first = first_shown(reasoning, of_user)
     writer = _Writer(remote_images=remote_images)
     return [
-        writer.write(message, show_reasoning=index >= first_shown)
+        writer.write(message, show_reasoning=index >= first)
         for index, message in enumerate(messages)
     ]
 
@@ -65,12 +60,6 @@ def to_wire(
 def wire_name(name: str) -> str:
     """Return a tool's name as engines take it, and as core writes it into schemas."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", name)
-
-
-def _last_user(messages: Sequence[ChatMessage]) -> int:
-    return max(
-        (i for i, m in enumerate(messages) if m.role is MessageRole.USER), default=-1
-    )
 
 
 class _Writer:
@@ -157,10 +146,7 @@ def _arguments(arguments: Any) -> str:
     """Return arguments as JSON; what an aborted stream has left of them is none."""
     if isinstance(arguments, str):
         arguments = parsed_arguments(arguments)
-    try:
-        return json.dumps(arguments or {}, ensure_ascii=False)
-    except (TypeError, ValueError):
-        raise InvalidInputError("The arguments of a tool call are not JSON.") from None
+    return arguments_as_json(arguments or {})
 
 
 def _thought(message: ChatMessage) -> str:

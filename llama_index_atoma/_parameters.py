@@ -9,11 +9,12 @@ from llama_index.core.base.llms.types import ChatMessage
 from pydantic import Field
 
 import atoma_confidential as core
+from atoma_confidential.messages import ReasoningPassback
 from atoma_confidential.parameters import chosen, merged
 
 from ._answer import AnswerReader, OnTruncatedToolCall
 from ._connection import Connected
-from ._convert import ReasoningPassback, to_wire
+from ._convert import to_wire
 
 __all__ = ["ChatParameters"]
 
@@ -63,6 +64,7 @@ class ChatParameters(Connected):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    # As LlamaIndex's OpenAI-shaped providers do, whose place this takes.
     reasoning_passback: ReasoningPassback = "never"
     """Which of its own reasoning the model is shown again: none, that of the current
     tool loop (since the last user message), or all."""

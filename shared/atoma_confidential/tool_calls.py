@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .messages import wire_call
+
 __all__ = [
     "Call",
     "CallAssembler",
@@ -20,7 +22,6 @@ __all__ = [
     "is_object",
     "numbered",
     "parsed_arguments",
-    "wire_call",
 ]
 
 
@@ -199,12 +200,6 @@ def parsed_arguments(arguments: Any) -> dict[str, Any]:
 def numbered(calls: Any) -> list[dict[str, Any]]:
     """Return the calls of a whole answer as fragments that are apart by their index."""
     return [{**call, "index": index} for index, call in enumerate(calls or ())]
-
-
-def wire_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
-    """Return a call in OpenAI's shape."""
-    function = {"name": name, "arguments": arguments}
-    return {"id": call_id, "type": "function", "function": function}
 
 
 def _object(text: str) -> dict[str, Any] | None:
