@@ -27,14 +27,10 @@ from langchain_core.runnables import (
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
-from atoma_confidential.errors import (
-    Exposure,
-    RefusedAnswerError,
-    TruncatedAnswerError,
-    UnparsableAnswerError,
-)
+from atoma_confidential.answers import check_output
+from atoma_confidential.errors import Exposure, UnparsableAnswerError
 
-from ._errors import as_model_error, invalid_input
+from ._errors import as_model_error, invalid_input, model_errors
 from ._tools import json_schema_format, tools_of
 
 if TYPE_CHECKING:
@@ -203,16 +199,9 @@ def _checked(message: AIMessage) -> AIMessage:
     Core's JSON parser completes an answer that was cut off.
     """
     ended = message.response_metadata.get("finish_reason")
-    exposure = _exposure(message)
-    if message.additional_kwargs.get("refusal") or ended == "content_filter":
-        error = RefusedAnswerError(
-            "The model refused to answer in this form.", exposure
-        )
-        raise as_model_error(error)
-    if ended == "length":
-        raise as_model_error(
-            TruncatedAnswerError("The structured answer is cut off.", exposure)
-        )
+    refusal = message.additional_kwargs.get("refusal")
+    with model_errors():
+        check_output(ended, refusal, _exposure(message))
     return message
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,11 +21,12 @@ from atoma_confidential.messages import (
     first_shown,
     wire_call,
 )
+from atoma_confidential.parameters import wire_name
 from atoma_confidential.tool_calls import parsed_arguments
 
 from ._blocks import content_of, flat, text_of
 
-__all__ = ["to_wire", "wire_name"]
+__all__ = ["to_wire"]
 
 _ROLES = {
     MessageRole.DEVELOPER: "system",
@@ -55,11 +55,6 @@ def to_wire(
         writer.write(message, show_reasoning=index >= first)
         for index, message in enumerate(messages)
     ]
-
-
-def wire_name(name: str) -> str:
-    """Return a tool's name as engines take it, and as core writes it into schemas."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)
 
 
 class _Writer:

@@ -13,12 +13,8 @@ from llama_index.core.program.streaming_utils import (
 )
 from pydantic import BaseModel, ValidationError
 
-from atoma_confidential.errors import (
-    Exposure,
-    RefusedAnswerError,
-    TruncatedAnswerError,
-    UnparsableAnswerError,
-)
+from atoma_confidential.answers import check_output
+from atoma_confidential.errors import Exposure, UnparsableAnswerError
 
 __all__ = ["Mode", "PartialOutput", "parsed"]
 
@@ -90,11 +86,8 @@ def parsed(output_cls: type[M], response: ChatResponse | None, mode: Mode) -> M:
 def _check_end(response: ChatResponse, exposure: Exposure) -> None:
     """Refuse half an object: core would complete it."""
     choices = (response.raw or {}).get("choices") or [{}]
-    ended = choices[0].get("finish_reason")
-    if response.message.additional_kwargs.get("refusal") or ended == "content_filter":
-        raise RefusedAnswerError("The model refused to answer in this form.", exposure)
-    if ended == "length":
-        raise TruncatedAnswerError("The structured answer is cut off.", exposure)
+    refusal = response.message.additional_kwargs.get("refusal")
+    check_output(choices[0].get("finish_reason"), refusal, exposure)
 
 
 def _described(output_cls: type[BaseModel], error: ValidationError) -> str:

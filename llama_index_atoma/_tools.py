@@ -10,10 +10,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
+from atoma_confidential import parameters
 from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.parameters import wire_name
 from atoma_confidential.tool_calls import parsed_arguments
 
-from ._convert import wire_name
 from ._schema import strict_schema
 
 __all__ = [
@@ -67,14 +68,8 @@ def tool_choice_of(
     """
     if not choice:
         return "required" if tool_required else "auto"
-    if isinstance(choice, Mapping):
-        return dict(choice)
-    if choice in ("auto", "none", "required"):
-        return choice
-    name = wire_name(choice)
-    if name not in tools.names:
-        raise InvalidInputError("tool_choice names a tool that is not among the tools.")
-    return {"type": "function", "function": {"name": name}}
+    named = wire_name(choice) if isinstance(choice, str) else choice
+    return parameters.tool_choice_of(named, tools.names)
 
 
 def prepared_messages(

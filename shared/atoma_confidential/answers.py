@@ -9,10 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import Exposure, RemoteProtocolError, TruncatedAnswerError
+from .errors import (
+    Exposure,
+    RefusedAnswerError,
+    RemoteProtocolError,
+    TruncatedAnswerError,
+)
 from .tool_calls import Call, CallAssembler, CallDelta, any_cut_off, numbered
 
-__all__ = ["AnswerReader", "Delta", "as_delta", "cut_off_call", "said", "thought"]
+__all__ = [
+    "AnswerReader",
+    "Delta",
+    "as_delta",
+    "check_output",
+    "cut_off_call",
+    "said",
+    "thought",
+]
 
 
 def said(content: Any) -> str:
@@ -37,6 +50,24 @@ def as_delta(message: Mapping[str, Any]) -> dict[str, Any]:
 def cut_off_call(exposure: Exposure) -> TruncatedAnswerError:
     """Return the error for a tool call that is not whole."""
     return TruncatedAnswerError("The arguments of a tool call are cut off.", exposure)
+
+
+def check_output(finish_reason: Any, refusal: Any, exposure: Exposure) -> None:
+    """Refuse an answer that is no whole output: frameworks would complete half of one.
+
+    Args:
+        finish_reason: Why the answer ended.
+        refusal: The refusal that came with it; empty or None if none did.
+        exposure: What had left the process for it.
+
+    Raises:
+        RefusedAnswerError: The model refused, or a filter withheld the output.
+        TruncatedAnswerError: It met the token limit.
+    """
+    if refusal or finish_reason == "content_filter":
+        raise RefusedAnswerError("The model refused to answer in this form.", exposure)
+    if finish_reason == "length":
+        raise TruncatedAnswerError("The structured answer is cut off.", exposure)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,7 +5,8 @@ OpenAI's names, which the engines share.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from .errors import InvalidInputError
@@ -15,9 +16,14 @@ __all__ = [
     "EmbeddingParameters",
     "check_model",
     "chosen",
+    "json_schema_format",
     "merged",
     "misfit",
+    "tool_choice_of",
+    "wire_name",
 ]
+
+_SCHEMA_NAME_LENGTH = 64
 
 
 class ChatParameters(TypedDict, total=False):
@@ -123,6 +129,51 @@ def merged(
         unknown = rest.keys() - ChatParameters.__annotations__
         extra |= {name: rest.pop(name) for name in unknown}
     return {**rest, "model": model, "extra_body": extra}
+
+
+def wire_name(name: str) -> str:
+    """Return a name as engines take those of tools and schemas."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)
+
+
+def tool_choice_of(
+    choice: str | Mapping[str, Any] | Literal[True], names: Container[str]
+) -> str | dict[str, Any]:
+    """Return which tool must be called, as the wire says it.
+
+    Args:
+        choice: The wire's own values, `"any"` or True for some tool, or a tool's name.
+        names: Those of the tools there are, on the wire.
+
+    Raises:
+        InvalidInputError: No tool has that name.
+    """
+    if isinstance(choice, Mapping):
+        return dict(choice)
+    if choice is True or choice == "any":
+        return "required"
+    if choice in ("auto", "none", "required"):
+        return choice
+    if choice not in names:
+        raise InvalidInputError("tool_choice names a tool that is not among the tools.")
+    return {"type": "function", "function": {"name": choice}}
+
+
+def json_schema_format(
+    name: str, schema: Mapping[str, Any], *, strict: bool | None, **more: Any
+) -> dict[str, Any]:
+    """Return the response format that asks for JSON of a schema.
+
+    Args:
+        name: The schema's; what the wire does not take in it is replaced.
+        schema: As JSON schema.
+        strict: Whether the engine is to keep to it exactly; None says nothing of it.
+        **more: What else is said of it, such as its `description`.
+    """
+    body = {"name": wire_name(name)[:_SCHEMA_NAME_LENGTH], "schema": schema, **more}
+    if strict is not None:
+        body["strict"] = strict
+    return {"type": "json_schema", "json_schema": body}
 
 
 _QUOTING = frozenset({"assertion_error", "union_tag_invalid", "value_error"})

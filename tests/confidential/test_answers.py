@@ -2,9 +2,17 @@
 
 import pytest
 
-from atoma_confidential.answers import AnswerReader, Delta, as_delta, said, thought
+from atoma_confidential.answers import (
+    AnswerReader,
+    Delta,
+    as_delta,
+    check_output,
+    said,
+    thought,
+)
 from atoma_confidential.errors import (
     Exposure,
+    RefusedAnswerError,
     RemoteProtocolError,
     TruncatedAnswerError,
 )
@@ -151,3 +159,19 @@ def test_only_the_first_call_counts_where_one_is_kept():
     reader, _ = read(chunk({"tool_calls": calls}, **CUT), one_call=True)
     reader.finish(Exposure.SEALED)
     assert [one.call_id for one in reader.calls] == ["c0"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "refusal", "kind"),
+    [
+        ("stop", "I will not.", RefusedAnswerError),
+        ("content_filter", None, RefusedAnswerError),
+        ("length", "", TruncatedAnswerError),
+    ],
+)
+def test_what_is_no_whole_output_is_refused(ended, refusal, kind):
+    with pytest.raises(kind) as caught:
+        check_output(ended, refusal, Exposure.PLAIN)
+    assert caught.value.exposure is Exposure.PLAIN
+    assert "will not" not in str(caught.value)
+    check_output("stop", None, Exposure.PLAIN)

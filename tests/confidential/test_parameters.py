@@ -3,7 +3,14 @@
 import pytest
 
 from atoma_confidential import ChatParameters, EmbeddingParameters, InvalidInputError
-from atoma_confidential.parameters import check_model, chosen, merged, misfit
+from atoma_confidential.parameters import (
+    check_model,
+    chosen,
+    json_schema_format,
+    merged,
+    misfit,
+    tool_choice_of,
+)
 
 
 @pytest.mark.parametrize("model", ["", " \n", None, 7])
@@ -62,3 +69,35 @@ def test_fields_that_do_not_fit_are_told_without_their_values(one, told):
     assert message.startswith(f"Fields of Model do not fit: {told}")
     assert message.endswith("; 0: Field required.")
     assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("auto", "auto"),
+        ("none", "none"),
+        ("required", "required"),
+        ("any", "required"),
+        (True, "required"),
+        ("get", {"type": "function", "function": {"name": "get"}}),
+        ({"type": "function"}, {"type": "function"}),
+    ],
+)
+def test_which_tool_must_be_called(choice, said):
+    assert tool_choice_of(choice, {"get"}) == said
+
+
+def test_a_tool_that_is_not_there_cannot_be_forced():
+    with pytest.raises(InvalidInputError, match="not among the tools") as caught:
+        tool_choice_of("hunter2", {"get"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("strict", [True, False, None])
+def test_a_schema_as_a_response_format(strict):
+    wanted = json_schema_format("Page[ä]", {"type": "object"}, strict=strict, x=1)
+    said = {} if strict is None else {"strict": strict}
+    body = {"name": "Page___", "schema": {"type": "object"}, "x": 1, **said}
+    assert wanted == {"type": "json_schema", "json_schema": body}
+    long = json_schema_format("n" * 65, {}, strict=None)["json_schema"]["name"]
+    assert long == "n" * 64

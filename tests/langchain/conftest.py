@@ -2,27 +2,19 @@
 
 import pytest
 from langchain_core.globals import set_debug, set_llm_cache, set_verbose
-from scripted import CHAT, EMBEDDINGS
+from scripted import CHAT, EMBEDDINGS, maker
 
 from langchain_atoma import AtomaChatModel, AtomaEmbeddings, _tracing
 
 
 @pytest.fixture
 def make_chat():
-    def make(atoma, **fields):
-        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
-        return AtomaChatModel(**{"model": CHAT, **connection, **fields})
-
-    return make
+    return maker(AtomaChatModel, model=CHAT)
 
 
 @pytest.fixture
 def make_embeddings():
-    def make(atoma, **fields):
-        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
-        return AtomaEmbeddings(**{"model": EMBEDDINGS, **connection, **fields})
-
-    return make
+    return maker(AtomaEmbeddings, model=EMBEDDINGS)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
 from pydantic import Field
-from scripted import CHAT, EMBEDDINGS
+from scripted import CHAT, EMBEDDINGS, maker
 
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings
 
@@ -94,20 +94,12 @@ class SpanEars(BaseSpanHandler):
 
 @pytest.fixture
 def make_chat():
-    def make(atoma, **fields):
-        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
-        return AtomaChatModel(**{"model": CHAT, **connection, **fields})
-
-    return make
+    return maker(AtomaChatModel, model=CHAT)
 
 
 @pytest.fixture
 def make_embeddings():
-    def make(atoma, **fields):
-        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
-        return AtomaEmbeddings(**{"model_name": EMBEDDINGS, **connection, **fields})
-
-    return make
+    return maker(AtomaEmbeddings, model_name=EMBEDDINGS)
 
 
 @pytest.fixture

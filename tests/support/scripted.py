@@ -1,10 +1,20 @@
-"""An engine that says what a test scripts."""
+"""An engine that says what a test scripts, and models before it."""
 
 import copy
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 OTHER_CHAT = "meta-llama/Llama-3.1-8B-Instruct"
 EMBEDDINGS = "intfloat/multilingual-e5-large-instruct"
+
+
+def maker(kind, **defaults):
+    """Give what makes models of a kind before a local Atoma."""
+
+    def make(atoma, **fields):
+        connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+        return kind(**{**defaults, **connection, **fields})
+
+    return make
 
 
 class ScriptedEngine:
