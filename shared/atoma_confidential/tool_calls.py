@@ -70,7 +70,7 @@ class Call:
         return wire_call(self.call_id, self.name, self.arguments)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, eq=False, repr=False)  # not frozen: that takes longer
 class _Fragment:
     index: int | None
     call_id: str
@@ -142,9 +142,7 @@ class CallAssembler:
             return None  # a number of its own, maybe under an id that others have
         alike = self._alike(fragment.call_id)
         call = here if here in alike or not alike else alike[-1]
-        if call is None or _is_another(call, fragment, is_here=call is here):
-            return None
-        return call
+        return None if call is None or _is_another(call, fragment) else call
 
     def _begun(self, fragment: _Fragment) -> Call:
         # Results are told apart by their ids: no two calls may have the same one.
@@ -158,7 +156,7 @@ class CallAssembler:
         return [call for call in self.calls if call_id and call.given_id == call_id]
 
 
-def _is_another(call: Call, fragment: _Fragment, *, is_here: bool) -> bool:
+def _is_another(call: Call, fragment: _Fragment) -> bool:
     """Return whether a fragment begins another call than this one."""
     is_new_id = fragment.call_id not in ("", call.given_id)
     if is_new_id and call.given_id:
@@ -167,11 +165,10 @@ def _is_another(call: Call, fragment: _Fragment, *, is_here: bool) -> bool:
         return False
     brings_arguments = bool(fragment.arguments.strip())
     if fragment.name != call.name:
-        # Before any argument, at the same place, it is the rest of a name.
-        is_rest = not (call.arguments or brings_arguments or is_new_id)
-        return not (is_rest and is_here)
+        # Before any argument, it is the rest of a name.
+        return bool(call.arguments) or brings_arguments or is_new_id
     # The same name again is either a repetition or a second call to the same tool.
-    is_repeated = is_here and fragment.call_id != "" and not is_new_id
+    is_repeated = fragment.call_id != "" and not is_new_id
     return not is_repeated and brings_arguments and is_object(call.arguments)
 
 

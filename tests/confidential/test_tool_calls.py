@@ -107,12 +107,17 @@ def test_a_name_in_two_parts(again):
     ) == [("c0", "get_time", "{}")]
 
 
-@pytest.mark.parametrize("first", ["", "{}"])
+@pytest.mark.parametrize(("first", "second"), [("", "{}"), ("{}", "{}"), ("{}", "")])
 @pytest.mark.parametrize("ids", [{}, {"id": "c0"}])
-def test_another_name_with_arguments_is_another_call(first, ids):
+def test_another_name_with_arguments_is_another_call(first, second, ids):
     assert called(
-        fragment(first, "f", index=0, **ids), fragment("{}", "g", index=0, **ids)
-    ) == [("f", first), ("g", "{}")]
+        fragment(first, "f", index=0, **ids), fragment(second, "g", index=0, **ids)
+    ) == [("f", first), ("g", second)]
+
+
+def test_a_name_repeated_behind_the_arguments_is_no_call():
+    repeated = fragment("", "f", index=0)
+    assert called(fragment("{}", "f", index=0), repeated) == [("f", "{}")]
 
 
 def test_another_name_at_another_index_is_another_call():
@@ -126,6 +131,24 @@ def test_another_name_under_a_new_id_is_another_call():
     assert assembled(fragment("", "f", index=0), fragment("", "g", index=0, id="c1"))[
         1
     ] == ("c1", "g", "")
+
+
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+def test_a_new_id_is_another_call_whatever_else_it_brings(index):
+    assert assembled(
+        fragment("", "get", id="c0", **index),
+        fragment("", "get", id="c1", **index),
+        fragment("", id="c2", **index),
+        fragment("", "get", **index),
+    ) == [("c0", "get", ""), ("c1", "get", ""), ("c2", "get", "")]
+
+
+def test_the_rest_of_a_name_is_found_by_the_id():
+    assert called(
+        fragment("", "get_", id="c0"),
+        fragment("", "put", id="c1"),
+        fragment("", "time", id="c0"),
+    ) == [("get_time", ""), ("put", "")]
 
 
 def test_a_name_or_an_id_that_comes_late():
