@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
-from atoma_confidential.errors import PlaintextEgressError, PlaintextEgressWarning
+from atoma_confidential.errors import (
+    PlaintextEgressError,
+    PlaintextEgressWarning,
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+)
 
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import (
-        RefusedAnswerError,
-        TruncatedAnswerError,
-        UnparsableAnswerError,
-    )
     from ._tracing import assert_no_plaintext_egress
     from .chat_models import AtomaChatModel, ChatAtoma
     from .embeddings import AtomaEmbeddings
@@ -43,11 +44,6 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_errors": [
-            "RefusedAnswerError",
-            "TruncatedAnswerError",
-            "UnparsableAnswerError",
-        ],
         "_tracing": ["assert_no_plaintext_egress"],
         "chat_models": ["AtomaChatModel", "ChatAtoma"],
         "embeddings": ["AtomaEmbeddings"],

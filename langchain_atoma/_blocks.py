@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import HumanMessage
 
+from atoma_confidential.messages import (
+    audio_part,
+    base64_of,
+    file_part,
+    image_part,
+    text_part,
+)
+
 from ._errors import invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["text_part", "to_part"]
+__all__ = ["to_part"]
 
 _AUDIO_FORMATS = {"mpeg": "mp3", "x-wav": "wav", "wave": "wav", "vnd.wave": "wav"}
 
@@ -31,17 +39,12 @@ def to_part(block: str | dict[Any, Any]) -> dict[str, Any]:
         return text_part(block)
     match block:
         case {"type": "text", "text": str(text)}:
-            return text_part(text)  # and nothing else: strict servers refuse an `id`
+            return text_part(text)
         case {"type": "image_url", "image_url": str(url)}:
-            return _image_part(url)
+            return image_part(url)
         case {"type": "image_url", "image_url": {"url": str(url)} as image}:
-            return _image_part(url, image.get("detail"))
+            return image_part(url, image.get("detail"))
     return _standard_part(_as_standard_block(block))
-
-
-def text_part(text: str) -> dict[str, Any]:
-    """Return a text as the wire's part."""
-    return {"type": "text", "text": text}
 
 
 def _as_standard_block(block: dict[Any, Any]) -> dict[str, Any]:
@@ -62,13 +65,14 @@ def _standard_part(block: dict[str, Any]) -> dict[str, Any]:
         case {"type": "text-plain"}:
             return text_part(_plain_text(block))
         case {"type": "image", "url": str(url)}:
-            return _image_part(url, _extra(block, "detail"))
+            return image_part(url, _extra(block, "detail"))
         case {"type": "image", "base64": str(data)}:
-            return _image_part(_data_url(block, data), _extra(block, "detail"))
+            url = f"data:{_mime_type(block)};base64,{data}"
+            return image_part(url, _extra(block, "detail"))
         case {"type": "audio", "base64": str(data)}:
-            return _audio_part(block, data)
+            return _audio(block, data)
         case {"type": "file", "base64": str(data)}:
-            return _file_part(block, data)
+            return _file(block, data)
         case {"type": "image" | "audio" | "file" as kind}:
             or_url = " or a URL" if kind == "image" else ""
             raise invalid_input(
@@ -78,45 +82,15 @@ def _standard_part(block: dict[str, Any]) -> dict[str, Any]:
     raise _unsupported(block)
 
 
-def _image_part(url: str, detail: object = None) -> dict[str, Any]:
-    scheme = url.partition(":")[0].lower()
-    if scheme == "data":
-        url = _checked_data_url(url)
-    elif scheme not in ("https", "http"):
-        raise invalid_input(
-            "An image is neither base64 data nor an http(s) URL; a file has to be read "
-            "and passed as base64."
-        )
-    image = {"url": url} | ({"detail": detail} if isinstance(detail, str) else {})
-    return {"type": "image_url", "image_url": image}
-
-
-def _checked_data_url(url: str) -> str:
-    head, comma, data = url.partition(",")
-    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise invalid_input(
-            "An image's data URL is not of the form data:image/…;base64,…"
-        )
-    return f"{head},{_base64('image', data)}"
-
-
-def _audio_part(block: Mapping[str, Any], data: str) -> dict[str, Any]:
+def _audio(block: Mapping[str, Any], data: str) -> dict[str, Any]:
     kind = _mime_type(block).partition("/")[2].partition(";")[0]
-    audio = {"data": _base64("audio", data), "format": _AUDIO_FORMATS.get(kind, kind)}
-    return {"type": "input_audio", "input_audio": audio}
+    return audio_part(data, _AUDIO_FORMATS.get(kind, kind))
 
 
-def _file_part(block: Mapping[str, Any], data: str) -> dict[str, Any]:
+def _file(block: Mapping[str, Any], data: str) -> dict[str, Any]:
     # Engines want a name; its own may say too much, so none is invented from content.
     name = _extra(block, "filename") or _extra(block, "name") or "document"
-    return {
-        "type": "file",
-        "file": {"filename": name, "file_data": _data_url(block, data)},
-    }
-
-
-def _data_url(block: Mapping[str, Any], data: str) -> str:
-    return f"data:{_mime_type(block)};base64,{_base64(block['type'], data)}"
+    return file_part(name, _mime_type(block), data)
 
 
 def _plain_text(block: Mapping[str, Any]) -> str:
@@ -125,7 +99,7 @@ def _plain_text(block: Mapping[str, Any]) -> str:
             return text
         case {"base64": str(data)}:
             try:
-                return binascii.a2b_base64(_base64("text-plain", data)).decode()
+                return binascii.a2b_base64(base64_of("text-plain", data)).decode()
             except UnicodeDecodeError:
                 pass
     raise invalid_input("A block of type 'text-plain' holds no readable text.")
@@ -136,17 +110,6 @@ def _mime_type(block: Mapping[str, Any]) -> str:
     if not isinstance(mime_type, str) or "/" not in mime_type:
         raise invalid_input(f"A block of type {block['type']!r} needs a mime_type.")
     return mime_type
-
-
-def _base64(kind: str, data: str) -> str:
-    """Return the data without the line breaks that MIME encoders insert."""
-    compact = "".join(data.split())
-    try:
-        if binascii.a2b_base64(compact, strict_mode=True):
-            return compact
-    except ValueError:
-        pass
-    raise invalid_input(f"A block of type {kind!r} does not hold valid base64 data.")
 
 
 def _extra(block: Mapping[str, Any], name: str) -> Any:

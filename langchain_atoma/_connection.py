@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
@@ -18,58 +16,25 @@ from pydantic import (
 )
 
 from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.clients import Clients
 from atoma_confidential.credentials import (
     API_KEY_VARIABLES,
     BASE_URL_VARIABLES,
     default_tracing_policy,
 )
+from atoma_confidential.parameters import check_model, misfit
 
 from ._errors import invalid_input, model_errors
 from ._tracing import TracingPolicy, guard
 
 if TYPE_CHECKING:
-    import httpx
+    from atoma_confidential import ClientSettings
 
-    from atoma_confidential import AsyncClient, Client, ClientSettings
-
-__all__ = ["AtomaConnection", "Clients"]
+__all__ = ["AtomaConnection"]
 
 _key_from_env = secret_from_env(API_KEY_VARIABLES, default=None)
 _WRITTEN = "_serialized"
 """Where core keeps what a chat model was written as; copies may have other fields."""
-_QUOTING = {"assertion_error", "union_tag_invalid", "value_error"}
-"""Kinds of pydantic's errors whose messages may quote the input."""
-
-
-class Clients:
-    """The core's clients for one set of settings; the async one is made when used."""
-
-    def __init__(self, settings: Settings) -> None:
-        from atoma_confidential import Client  # noqa: PLC0415 - not to import a class
-
-        self.settings = settings
-        # At once: it makes no connection, but refuses settings that cannot be used.
-        self.sync: Client = Client(
-            http_client=settings.http_client, **settings.for_core
-        )
-
-    @cached_property
-    def asynchronous(self) -> AsyncClient:
-        """The client for event loops, which knows what the other one knows."""
-        from atoma_confidential import AsyncClient  # noqa: PLC0415
-
-        return AsyncClient.beside(
-            self.sync, http_client=self.settings.http_async_client
-        )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What clients are made of; two models with equal settings can share theirs."""
-
-    for_core: ClientSettings = field(repr=False)
-    http_client: httpx.Client | None
-    http_async_client: httpx.AsyncClient | None
 
 
 class AtomaConnection(BaseModel):
@@ -138,16 +103,16 @@ class AtomaConnection(BaseModel):
     """Internal: carried along by copies and by `configurable_fields`."""
 
     def __init__(self, **fields: Any) -> None:
-        misfit = ""
+        told = ""
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            misfit = _told(error)
-        if misfit:  # not within `except`: the error's context would hold the inputs
-            raise invalid_input(misfit)
+            told = misfit(error.title, error.errors(include_input=False))
+        if told:  # not within `except`: the error's context would hold the inputs
+            raise invalid_input(told)
         # Not in a validator: pydantic would wrap these errors in one of its own.
-        if not self._engine_model.strip():
-            raise invalid_input("model is empty; `atoma models` lists names.")
+        with model_errors():
+            check_model(self._engine_model)
         self._guard()
         self._clients()
 
@@ -196,35 +161,23 @@ class AtomaConnection(BaseModel):
 
     def _clients(self) -> Clients:
         with model_errors():
-            settings = self._settings()
-            if self.clients is None or self.clients.settings != settings:
-                self.clients = Clients(settings)
+            self.clients = Clients.of(
+                self._settings(),
+                http_client=self.http_client,
+                async_http_client=self.http_async_client,
+                known=self.clients,
+            )
         return self.clients
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> ClientSettings:
         key = self.atoma_api_key
-        return Settings(
-            {
-                "api_key": None if key is None else key.get_secret_value(),
-                "base_url": self.atoma_api_base,
-                "confidential": self.confidential,
-                "trust": self.trust,
-                "attestation_url": self.attestation_url,
-                "signatures": self.signatures,
-                "max_retries": self.max_retries,
-                "timeout": self.request_timeout,
-            },
-            self.http_client,
-            self.http_async_client,
-        )
-
-
-def _told(error: ValidationError) -> str:
-    """Return which fields do not fit and why, without what was given for them."""
-    fields = [
-        # Below a field, a location may be a key of what was given.
-        f"{next(map(str, one['loc']), 'fields')}: "
-        + ("not accepted" if one["type"] in _QUOTING else one["msg"])
-        for one in error.errors(include_url=False, include_context=False)
-    ]
-    return f"Fields of {error.title} do not fit: {'; '.join(fields)}."
+        return {
+            "api_key": None if key is None else key.get_secret_value(),
+            "base_url": self.atoma_api_base,
+            "confidential": self.confidential,
+            "trust": self.trust,
+            "attestation_url": self.attestation_url,
+            "signatures": self.signatures,
+            "max_retries": self.max_retries,
+            "timeout": self.request_timeout,
+        }

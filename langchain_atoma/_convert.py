@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_core.messages import (
     AIMessage,
@@ -15,20 +14,20 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from atoma_confidential.messages import (
+    ReasoningPassback,
+    arguments_as_json,
+    first_shown,
+    wire_call,
+)
+
 from ._blocks import to_part
 from ._errors import invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["ReasoningPassback", "to_wire"]
-
-ReasoningPassback: TypeAlias = Literal["never", "tool_loop", "always"]
-"""Which of the model's own reasoning it is shown again.
-
-Providers have changed this contract repeatedly. `tool_loop` shows it what it thought
-since the last human message, which reasoning models that call tools want.
-"""
+__all__ = ["to_wire"]
 
 _Content: TypeAlias = str | list[str | dict[Any, Any]]
 
@@ -62,23 +61,13 @@ def to_wire(
         InvalidInputError: A message or a block has no form on the wire; only the name
             of its class or type is told.
     """
-    first_shown = {
-        "never": len(messages),
-        "tool_loop": _last_human(messages) + 1,
-        "always": 0,
-    }[reasoning]
+    of_user = [isinstance(message, HumanMessage) for message in messages]
+    first = first_shown(reasoning, of_user)
     return [
         entry
         for index, message in enumerate(messages)
-        for entry in _entries(message, show_reasoning=index >= first_shown)
+        for entry in _entries(message, show_reasoning=index >= first)
     ]
-
-
-def _last_human(messages: Sequence[BaseMessage]) -> int:
-    return max(
-        (i for i, message in enumerate(messages) if isinstance(message, HumanMessage)),
-        default=-1,
-    )
 
 
 def _entries(message: BaseMessage, *, show_reasoning: bool) -> Iterator[dict[str, Any]]:
@@ -193,25 +182,15 @@ def _tool_calls(message: AIMessage) -> Iterator[dict[str, Any]]:
     known = set()
     for call in message.tool_calls:
         known.add(call["id"])
-        yield _call(call["id"], call["name"], _arguments(call["args"]))
+        yield wire_call(call["id"] or "", call["name"], arguments_as_json(call["args"]))
     for broken in message.invalid_tool_calls:
         known.add(broken["id"])
-        yield _call(broken["id"], broken["name"], broken["args"] or "")
+        yield wire_call(broken["id"] or "", broken["name"] or "", broken["args"] or "")
     for block in message.content if isinstance(message.content, list) else ():
         match block:
             case {"type": "tool_use", "id": str(call_id), "name": str(name), **use} if (
                 call_id not in known
             ):
-                yield _call(call_id, name, _arguments(use.get("input") or {}))
-
-
-def _call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
-    function = {"name": name or "", "arguments": arguments}
-    return {"id": call_id or "", "type": "function", "function": function}
-
-
-def _arguments(args: Any) -> str:
-    try:
-        return json.dumps(args, ensure_ascii=False)
-    except (TypeError, ValueError):
-        raise invalid_input("The arguments of a tool call are not JSON.") from None
+                yield wire_call(
+                    call_id, name, arguments_as_json(use.get("input") or {})
+                )

@@ -17,42 +17,13 @@ from atoma_confidential import errors as core
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from atoma_confidential import Verdict
-
 __all__ = [
-    "RefusedAnswerError",
-    "TruncatedAnswerError",
-    "UnparsableAnswerError",
     "as_model_error",
-    "exposure_of",
     "invalid_input",
     "model_errors",
-    "off_contract",
 ]
 
 _E = TypeVar("_E", bound=core.ConfidentialError)
-
-
-class TruncatedAnswerError(core.ConfidentialError):
-    """An answer met its token limit inside a tool call or a structured output."""
-
-    advice = "Raise max_tokens, or shorten what is asked for."
-
-
-class UnparsableAnswerError(core.ConfidentialError):
-    """An answer does not fit the schema it was asked for; also core's parser error."""
-
-    advice = "With include_raw=True the answer itself can be read."
-    # What frameworks read from an OutputParserException; an error holds no answer.
-    observation = llm_output = None
-    send_to_llm = False
-
-
-class RefusedAnswerError(core.ConfidentialError):
-    """The model refused, or a filter withheld, the output that was to be parsed."""
-
-    advice = "Without structured output the refusal itself can be read."
-    raw_message = None  # core >= 1.7.5 keeps the refusal here; an error holds no answer
 
 
 # A core error takes the row of its nearest base class. What must not be repeated
@@ -80,9 +51,19 @@ _FAMILY: dict[type[core.ConfidentialError], type[lc.LangChainException]] = {
     core.StreamTruncatedError: lc.ModelConnectionError,
     core.ReplyTimeoutError: lc.ModelTimeoutError,
     core.EngineError: lc.ModelAPIError,
-    UnparsableAnswerError: lc.OutputParserException,
+    core.UnparsableAnswerError: lc.OutputParserException,
     # Since core 1.7.5; an older one has no class for a refusal.
-    RefusedAnswerError: getattr(lc, "ModelRefusalError", lc.ModelError),
+    core.RefusedAnswerError: getattr(lc, "ModelRefusalError", lc.ModelError),
+}
+
+# What frameworks read from an error of a family; ours hold no answer and no refusal.
+_OF_FAMILY: dict[type[core.ConfidentialError], dict[str, Any]] = {
+    core.UnparsableAnswerError: {
+        "llm_output": None,
+        "observation": None,
+        "send_to_llm": False,
+    },
+    core.RefusedAnswerError: {"raw_message": None},  # since core 1.7.5
 }
 
 
@@ -96,16 +77,6 @@ def as_model_error(error: _E) -> _E:
 def invalid_input(message: str) -> core.InvalidInputError:
     """Return the error for a request that is refused before anything is sent."""
     return as_model_error(core.InvalidInputError(message))
-
-
-def off_contract(message: str, verdict: Verdict) -> core.RemoteProtocolError:
-    """Return the error for an answer that is not what the API promises."""
-    return as_model_error(core.RemoteProtocolError(message, exposure_of(verdict)))
-
-
-def exposure_of(verdict: Verdict) -> core.Exposure:
-    """Return what had left the process for an answer with this verdict."""
-    return core.Exposure.SEALED if verdict.sealed else core.Exposure.PLAIN
 
 
 @contextmanager
@@ -142,7 +113,7 @@ def _twin_of(kind: type) -> type:
         # A class made at run time has no name that pickle could look up.
         return _rebuilt, (kind, self.args, vars(self))
 
-    body = {
+    body = _OF_FAMILY.get(kind, {}) | {
         "__doc__": kind.__doc__,
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,

@@ -8,9 +8,11 @@ from langchain_core.utils.utils import _build_model_kwargs, get_pydantic_field_n
 from pydantic import Field, model_validator
 
 import atoma_confidential as core
+from atoma_confidential.messages import ReasoningPassback
+from atoma_confidential.parameters import chosen, merged
 
-from ._connection import AtomaConnection, Settings
-from ._convert import ReasoningPassback, to_wire
+from ._connection import AtomaConnection
+from ._convert import to_wire
 from ._tools import response_format_of, tool_choice_of, tools_of
 
 if TYPE_CHECKING:
@@ -19,28 +21,6 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 __all__ = ["ChatParameters"]
-
-_PARAMETERS = (
-    "frequency_penalty",
-    "logit_bias",
-    "logprobs",
-    "max_completion_tokens",
-    "max_tokens",
-    "n",
-    "parallel_tool_calls",
-    "presence_penalty",
-    "response_format",
-    "seed",
-    "stop",
-    "temperature",
-    "top_logprobs",
-    "top_p",
-    "user",
-)
-"""The fields that are sent as they are."""
-
-
-_API = core.ChatParameters.__annotations__
 
 
 class ChatParameters(AtomaConnection):
@@ -81,6 +61,7 @@ class ChatParameters(AtomaConnection):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    # What was thought before a call belongs to the turn that the model is still in.
     reasoning_passback: ReasoningPassback = "tool_loop"
     """Which of its own reasoning the model is shown again: none, that of the current
     tool loop (since the last human message), or all."""
@@ -110,32 +91,23 @@ class ChatParameters(AtomaConnection):
         given["stop"] = stop or given.get("stop") or None
         for name in ("stream", "stream_usage"):  # LangChain's, not the API's
             given.pop(name, None)
-        if tools := given.pop("tools", None):
-            given["tools"] = wired = tools_of(tools)
-            given["tool_choice"] = tool_choice_of(given.get("tool_choice"), wired)
-        else:  # strict servers refuse these without tools
-            given.pop("tool_choice", None)
-            given.pop("parallel_tool_calls", None)
+        given["tools"] = wired = tools_of(given.get("tools") or ())
+        given["tool_choice"] = tool_choice_of(given.get("tool_choice"), wired)
         if response_format := given.get("response_format"):
             given["response_format"] = response_format_of(response_format)
-        extra = {**self.extra_body, **(given.pop("extra_body", None) or {})}
-        model = given.pop("model", None) or self.model_name
-        # What the API does not know is the engine's.
-        extra |= {k: given.pop(k) for k in given.keys() - _API.keys()}
+        call = merged(
+            given, model=self.model_name, extra_body=self.extra_body, adopt_unknown=True
+        )
         return {
-            **given,
+            **call,
             "messages": to_wire(messages, reasoning=self.reasoning_passback),
-            "model": model,
-            "extra_body": extra,
         }
 
     def _parameters(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in _PARAMETERS}
-        set_ = {name: value for name, value in fields.items() if value is not None}
-        return {**set_, **self.model_kwargs}
+        return {**chosen(vars(self), core.ChatParameters), **self.model_kwargs}
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> core.ClientSettings:
         settings = super()._settings()
-        settings.for_core["stream_mode"] = self.stream_mode
-        settings.for_core["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["stream_mode"] = self.stream_mode
+        settings["stream_idle_timeout"] = self.stream_idle_timeout
         return settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.exceptions import OutputParserException
@@ -12,13 +11,10 @@ from langchain_core.messages.tool import invalid_tool_call
 from langchain_core.output_parsers.openai_tools import parse_tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from atoma_confidential.answers import AnswerReader, Delta
+from atoma_confidential.errors import Exposure
+
 from ._content import PROVIDER
-from ._errors import (
-    TruncatedAnswerError,
-    as_model_error,
-    exposure_of,
-    off_contract,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,19 +23,9 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 
     from atoma_confidential import Verdict
+    from atoma_confidential.tool_calls import Call
 
-__all__ = [
-    "add_up",
-    "answer_metadata",
-    "as_json",
-    "chat_result",
-    "is_object",
-    "once_info",
-    "said",
-    "thought",
-    "truncated_tool_call",
-    "usage_of",
-]
+__all__ = ["add_up", "answer_metadata", "chat_result", "usage_of"]
 
 
 def chat_result(
@@ -55,20 +41,22 @@ def chat_result(
 
     Raises:
         TruncatedAnswerError: A tool call met the token limit.
+        RemoteProtocolError: A tool call has no name.
     """
     metadata = answer_metadata(body, verdict)
     usage = usage_of(body.get("usage"))
+    exposure = Exposure.of_request(sealed=verdict.sealed)
     generations = []
     for index, choice in enumerate(body["choices"]):
-        calls, broken = _tool_calls(choice["message"].get("tool_calls"), verdict)
-        message = _message(choice["message"], metadata)
-        message.tool_calls, message.invalid_tool_calls = calls, broken
+        answer = AnswerReader(keep_truncated=keep_truncated)
+        delta = answer.whole(body, choice)
+        answer.finish(exposure)
+        message = _message(answer, delta, metadata)
         # One figure for all choices: a sum over them must not multiply it.
         message.usage_metadata = usage if index == 0 else None
-        info = once_info(choice)
-        at_limit = info.get("finish_reason") == "length" and not keep_truncated
-        if at_limit and (broken or _ends_open(choice["message"].get("tool_calls"))):
-            raise truncated_tool_call(verdict)
+        info = answer.end
+        if delta.logprobs is not None:
+            info = {**info, "logprobs": delta.logprobs}
         generations.append(ChatGeneration(message=message, generation_info=info))
     llm_output = {"token_usage": body.get("usage") or {}, **metadata}
     return ChatResult(generations=generations, llm_output=llm_output)
@@ -105,32 +93,6 @@ def _add(total: dict[str, Any], usage: Mapping[str, Any]) -> None:
             _add(total.setdefault(name, {}), value)
 
 
-def once_info(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a choice ended, and the probabilities it came with."""
-    names = ("finish_reason", "stop_reason", "logprobs")
-    return {name: choice[name] for name in names if choice.get(name) is not None}
-
-
-def said(content: Any) -> str:
-    """Return a message's text; engines send null beside tool calls."""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
-
-
-def thought(message: Mapping[str, Any]) -> str:
-    """Return a message's reasoning, under its older or its newer name in vLLM."""
-    return said(message.get("reasoning_content") or message.get("reasoning"))
-
-
-def as_json(arguments: Any) -> str:
-    """Return a call's arguments as JSON; some engines send the object itself."""
-    if isinstance(arguments, str):
-        return arguments
-    return "" if arguments is None else json.dumps(arguments, ensure_ascii=False)
-
-
 def usage_of(usage: Any) -> UsageMetadata | None:
     """Return token counts in LangChain's terms; None where the engine sent none."""
     if not isinstance(usage, dict):
@@ -162,75 +124,43 @@ def usage_of(usage: Any) -> UsageMetadata | None:
     return metadata
 
 
-def is_object(arguments: Any) -> bool:
-    """Return whether the arguments of a tool call are one whole JSON object."""
-    try:
-        return isinstance(json.loads(arguments, strict=False), dict)
-    except (TypeError, ValueError):
-        return isinstance(arguments, dict)
-
-
-def _ends_open(raw: Any) -> bool:
-    """Return whether the last of some tool calls lacks whole arguments."""
-    match raw:
-        case [*_, {"function": {"arguments": arguments}}]:
-            return not is_object(arguments)
-    return bool(raw)
-
-
-def truncated_tool_call(verdict: Verdict) -> TruncatedAnswerError:
-    """Return the error for a tool call that met the token limit."""
-    message = "The arguments of a tool call are cut off."
-    return as_model_error(TruncatedAnswerError(message, exposure_of(verdict)))
-
-
-def _message(message: Mapping[str, Any], metadata: dict[str, Any]) -> AIMessage:
+def _message(answer: AnswerReader, delta: Delta, metadata: dict[str, Any]) -> AIMessage:
     extra: dict[str, Any] = {}
-    if reasoning := thought(message):
-        extra["reasoning_content"] = reasoning
-    if isinstance(refusal := message.get("refusal"), str) and refusal:
-        extra["refusal"] = refusal
-    if isinstance(legacy := message.get("function_call"), dict):
-        extra["function_call"] = legacy
-    return AIMessage(
-        content=said(message.get("content")),
-        additional_kwargs=extra,
-        response_metadata=dict(metadata),
+    if delta.thought:
+        extra["reasoning_content"] = delta.thought
+    if answer.refusal:
+        extra["refusal"] = answer.refusal
+    if delta.function_call is not None:
+        extra["function_call"] = delta.function_call
+    message = AIMessage(
+        content=delta.text, additional_kwargs=extra, response_metadata=dict(metadata)
     )
+    for call in answer.calls:
+        parsed = _parsed(call)
+        if parsed is None:
+            message.invalid_tool_calls.append(_invalid(call))
+        else:
+            message.tool_calls.append(parsed)
+    return message
 
 
-def _tool_calls(
-    raw: list[dict[str, Any]] | None, verdict: Verdict
-) -> tuple[list[ToolCall], list[InvalidToolCall]]:
-    calls: list[ToolCall] = []
-    broken: list[InvalidToolCall] = []
-    for item in raw or ():
-        match item:
-            case {"function": {"name": str(name), **function}} if name:
-                arguments = as_json(function.get("arguments"))
-            case _:
-                raise off_contract("A tool call has no name.", verdict)
-        call_id = said(item.get("id")) or None
-        parsed = _parsed(name, arguments, call_id)
-        if parsed is not None:
-            calls.append(parsed)
-            continue
-        wrong = "The arguments are not a JSON object."
-        broken.append(
-            invalid_tool_call(name=name, args=arguments, id=call_id, error=wrong)
-        )
-    return calls, broken
-
-
-def _parsed(name: str, arguments: str, call_id: str | None) -> ToolCall | None:
-    raw = {"id": call_id, "function": {"name": name, "arguments": arguments}}
+def _parsed(call: Call) -> ToolCall | None:
     try:
-        call = parse_tool_call(raw)
+        parsed = parse_tool_call(call.as_wire())
     except OutputParserException:  # it quotes the arguments
         return None
-    if call is None or not isinstance(call["args"], dict):
+    if parsed is None or not isinstance(parsed["args"], dict):
         return None  # AIMessage would refuse it with an error that quotes it
-    return call  # type: ignore[return-value]  # core's own annotation is too wide
+    return parsed  # type: ignore[return-value]  # core's own annotation is too wide
+
+
+def _invalid(call: Call) -> InvalidToolCall:
+    return invalid_tool_call(
+        name=call.name,
+        args=call.arguments,
+        id=call.call_id,
+        error="The arguments are not a JSON object.",
+    )
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:

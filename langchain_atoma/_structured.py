@@ -27,15 +27,10 @@ from langchain_core.runnables import (
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import SkipValidation
 
-from atoma_confidential.errors import Exposure
+from atoma_confidential.answers import check_output
+from atoma_confidential.errors import Exposure, UnparsableAnswerError
 
-from ._errors import (
-    RefusedAnswerError,
-    TruncatedAnswerError,
-    UnparsableAnswerError,
-    as_model_error,
-    invalid_input,
-)
+from ._errors import as_model_error, invalid_input, model_errors
 from ._sequence import GuardedSequence
 from ._tools import json_schema_format, tools_of
 
@@ -209,22 +204,15 @@ def _checked(message: AIMessage) -> AIMessage:
     Core's JSON parser completes an answer that was cut off.
     """
     ended = message.response_metadata.get("finish_reason")
-    exposure = _exposure(message)
-    if message.additional_kwargs.get("refusal") or ended == "content_filter":
-        error = RefusedAnswerError(
-            "The model refused to answer in this form.", exposure
-        )
-        raise as_model_error(error)
-    if ended == "length":
-        raise as_model_error(
-            TruncatedAnswerError("The structured answer is cut off.", exposure)
-        )
+    refusal = message.additional_kwargs.get("refusal")
+    with model_errors():
+        check_output(ended, refusal, _exposure(message))
     return message
 
 
 def _exposure(message: BaseMessage) -> Exposure:
     verdict = message.response_metadata.get("atoma") or {}
-    return Exposure.PLAIN if verdict.get("sealed") is False else Exposure.SEALED
+    return Exposure.of_request(sealed=verdict.get("sealed") is not False)
 
 
 def _check(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:

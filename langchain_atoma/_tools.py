@@ -10,7 +10,9 @@ from langchain_core.utils.function_calling import (
     convert_to_openai_tool,
 )
 
-from ._errors import invalid_input
+from atoma_confidential import parameters
+
+from ._errors import invalid_input, model_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
 __all__ = ["json_schema_format", "response_format_of", "tool_choice_of", "tools_of"]
-
-_SCHEMA_NAME_LENGTH = 64
 
 
 def tools_of(
@@ -50,15 +50,9 @@ def tool_choice_of(
     """
     if not choice or not tools:
         return None
-    if choice is True or choice == "any":
-        return "required"
-    if isinstance(choice, str) and choice in ("auto", "none", "required"):
-        return choice
-    if not isinstance(choice, str):
-        return dict(choice)
-    if choice not in {_name(tool) for tool in tools}:
-        raise invalid_input("tool_choice names a tool that is not among the tools.")
-    return {"type": "function", "function": {"name": choice}}
+    names = {name for tool in tools if (name := _name(tool)) is not None}
+    with model_errors():
+        return parameters.tool_choice_of(choice, names)
 
 
 def response_format_of(
@@ -85,13 +79,10 @@ def json_schema_format(
         json_schema = convert_to_json_schema(_plain(schema), strict=strict)
     except (KeyError, TypeError, ValueError):
         raise invalid_input("The schema has no name, or is no JSON schema.") from None
-    name = "".join(
-        c if c.isascii() and c.isalnum() else "_" for c in json_schema["title"]
+    wanted = parameters.json_schema_format(
+        json_schema["title"], json_schema, strict=strict
     )
-    body: dict[str, Any] = {"name": name[:_SCHEMA_NAME_LENGTH], "schema": json_schema}
-    if strict is not None:
-        body["strict"] = strict
-    return _json({"type": "json_schema", "json_schema": body}, "response_format")
+    return _json(wanted, "response_format")
 
 
 def _tool(tool: Any, position: int, strict: bool | None) -> dict[str, Any]:

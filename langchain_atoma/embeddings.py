@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from atoma_confidential.parameters import EmbeddingParameters, chosen
+
 from ._connection import AtomaConnection
 from ._errors import model_errors
 
@@ -102,53 +104,48 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
             InvalidInputError: A text is empty or no text, named by its index.
             ConfidentialError: With the `indices` of the texts that failed.
         """
-        return self._embed(_prefixed(self.text_instruction, texts), chunk_size)
+        return self._embed(texts, self.text_instruction, chunk_size)
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        return self._embed(_prefixed(self.query_instruction, [text]))[0]
+        return self._embed([text], self.query_instruction)[0]
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None
     ) -> list[list[float]]:
         """Return one vector for each text; see `embed_documents`."""
-        return await self._aembed(_prefixed(self.text_instruction, texts), chunk_size)
+        return await self._aembed(texts, self.text_instruction, chunk_size)
 
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        return (await self._aembed(_prefixed(self.query_instruction, [text])))[0]
+        return (await self._aembed([text], self.query_instruction))[0]
 
     def _embed(
-        self, texts: list[str], chunk_size: int | None = None
+        self, texts: list[str], instruction: str, chunk_size: int | None = None
     ) -> list[list[float]]:
         self._guard()
         with model_errors(), self._progress(len(texts)) as on_batch:
             client = self._clients().sync
-            parameters = self._parameters(chunk_size)
+            parameters = self._parameters(instruction, chunk_size)
             return self._vectors(client.embed(texts, on_batch=on_batch, **parameters))
 
     async def _aembed(
-        self, texts: list[str], chunk_size: int | None = None
+        self, texts: list[str], instruction: str, chunk_size: int | None = None
     ) -> list[list[float]]:
         self._guard()
         with model_errors(), self._progress(len(texts)) as on_batch:
             client = self._clients().asynchronous
-            parameters = self._parameters(chunk_size)
+            parameters = self._parameters(instruction, chunk_size)
             return self._vectors(
                 await client.embed(texts, on_batch=on_batch, **parameters)
             )
 
-    def _parameters(self, chunk_size: int | None) -> dict[str, Any]:
+    def _parameters(self, instruction: str, chunk_size: int | None) -> dict[str, Any]:
         return {
-            "model": self.model,
-            "dimensions": self.dimensions,
-            "encoding_format": self.encoding_format,
-            "user": self.user,
-            "extra_body": self.extra_body,
+            **chosen(vars(self), EmbeddingParameters),
+            "instruction": instruction,
             "batch_size": self.chunk_size if chunk_size is None else chunk_size,
             "batch_bytes": self.max_chunk_bytes,
-            "max_concurrency": self.max_concurrency,
-            "blind_replies": self.blind_replies,
         }
 
     def _vectors(self, reply: EmbeddingReply) -> list[list[float]]:
@@ -166,11 +163,3 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
             raise ImportError("show_progress_bar=True needs tqdm.") from error
         with tqdm(total=total) as bar:
             yield bar.update
-
-
-def _prefixed(instruction: str, texts: list[str]) -> list[str]:
-    """Leave alone what is refused, and with a prefix would not be."""
-    return [
-        f"{instruction}{text}" if isinstance(text, str) and text.strip() else text
-        for text in texts
-    ]

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 from atoma_confidential import errors
 from atoma_confidential._lazy import lazy
-from atoma_confidential.errors import PlaintextEgressError, PlaintextEgressWarning
+from atoma_confidential.errors import (
+    PlaintextEgressError,
+    PlaintextEgressWarning,
+    RefusedAnswerError,
+    TruncatedAnswerError,
+    UnparsableAnswerError,
+)
 
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._errors import (
-        RefusedAnswerError,
-        StructuredOutputError,
-        TruncatedAnswerError,
-    )
     from ._tracing import assert_no_plaintext_egress
     from .embeddings import AtomaEmbedding, AtomaEmbeddings
     from .llms import Atoma, AtomaChatModel
@@ -35,8 +36,8 @@ __all__ = [
     "PlaintextEgressError",
     "PlaintextEgressWarning",
     "RefusedAnswerError",
-    "StructuredOutputError",
     "TruncatedAnswerError",
+    "UnparsableAnswerError",
     "__version__",
     "assert_no_plaintext_egress",
     "errors",
@@ -46,11 +47,6 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_errors": [
-            "RefusedAnswerError",
-            "StructuredOutputError",
-            "TruncatedAnswerError",
-        ],
         "_tracing": ["assert_no_plaintext_egress"],
         "embeddings": ["AtomaEmbedding", "AtomaEmbeddings"],
         "llms": ["Atoma", "AtomaChatModel"],

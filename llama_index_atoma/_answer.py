@@ -20,10 +20,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from atoma_confidential import Verdict
-
-from ._calls import Call, CallAssembler, parsed_arguments
-from ._errors import TruncatedAnswerError, exposure_of
+from atoma_confidential import Verdict, answers
+from atoma_confidential.errors import Exposure
+from atoma_confidential.tool_calls import Call, parsed_arguments
 
 __all__ = ["AnswerReader", "OnTruncatedToolCall", "as_completion"]
 
@@ -50,105 +49,81 @@ class AnswerReader:
         on_truncated: OnTruncatedToolCall = "raise",
     ) -> None:
         self._names = names or {}
-        self._one_call = one_call
-        self._on_truncated = on_truncated
-        self._assembler = CallAssembler()
+        self._answer = answers.AnswerReader(
+            keep_truncated=on_truncated == "keep", one_call=one_call
+        )
         self._text = ""
         self._thought = ""
-        self._refusal = ""
-        self._head: dict[str, Any] = {}
-        self._end: dict[str, Any] = {}
         self._logprobs: list[list[LogProb]] = []
         self._raw_logprobs: list[Any] = []
-        self._usage: dict[str, Any] | None = None
 
     def whole(self, body: dict[str, Any], verdict: Verdict) -> ChatResponse:
         """Return a `chat.completion` object; of several choices, the first.
 
         Raises:
+            RemoteProtocolError: A tool call has no name.
             TruncatedAnswerError: A tool call met the token limit.
         """
-        self.read(body)
+        self._add(self._answer.whole(body, body["choices"][0]))
         return self._finished(body, verdict)
 
     def read(self, chunk: dict[str, Any]) -> ChatResponse | None:
         """Return the answer so far, with what a chunk adds; None if that is nothing."""
-        for name in ("id", "created", "model", "system_fingerprint"):
-            if chunk.get(name) is not None:
-                self._head.setdefault(name, chunk[name])
-        if isinstance(usage := chunk.get("usage"), dict):
-            self._usage = usage
-        for choice in chunk.get("choices") or ():
-            if choice.get("index", 0) == 0:
-                return self._choice(choice, chunk)
-        return None
+        delta = self._answer.read(chunk)
+        self._add(delta)
+        if not (delta.text or delta.thought or delta.calls):
+            return None
+        return ChatResponse(
+            message=self._message(finished=False),
+            delta=delta.text,
+            raw=chunk,
+            additional_kwargs={"thinking_delta": delta.thought}
+            if delta.thought
+            else {},
+        )
 
-    def finish(self, verdict: Verdict | None) -> ChatResponse:
+    def finish(self, verdict: Verdict) -> ChatResponse:
         """Return the last item of a stream: the whole answer, and all about it.
 
         Raises:
+            RemoteProtocolError: There was no choice 0, or a tool call has no name.
             TruncatedAnswerError: A tool call met the token limit.
         """
+        answer = self._answer
         message: dict[str, Any] = {"role": "assistant", "content": self._text or None}
         if self._thought:
             message["reasoning_content"] = self._thought
-        if self._refusal:
-            message["refusal"] = self._refusal
-        if self._calls:
-            message["tool_calls"] = [call.as_wire() for call in self._calls]
-        choice: dict[str, Any] = {"index": 0, "message": message, **self._end}
+        if answer.refusal:
+            message["refusal"] = answer.refusal
+        if answer.calls:
+            message["tool_calls"] = [call.as_wire() for call in answer.calls]
+        choice: dict[str, Any] = {"index": 0, "message": message, **answer.end}
         if self._raw_logprobs:
             choice["logprobs"] = {"content": self._raw_logprobs}
         raw = {
-            **self._head,
+            **answer.head,
             "object": "chat.completion",
             "choices": [choice],
-            "usage": self._usage,
+            "usage": answer.usage,
         }
         response = self._finished(raw, verdict)
         response.delta = ""
         return response
 
-    @property
-    def _calls(self) -> list[Call]:
-        calls = self._assembler.calls
-        return calls[:1] if self._one_call else calls
+    def _add(self, delta: answers.Delta) -> None:
+        self._text += delta.text
+        self._thought += delta.thought
+        for token in (delta.logprobs or {}).get("content") or ():
+            self._raw_logprobs.append(token)
+            ranked = token.get("top_logprobs") or [token]
+            self._logprobs.append([_logprob(one) for one in ranked])
 
-    def _choice(
-        self, choice: Mapping[str, Any], chunk: dict[str, Any]
-    ) -> ChatResponse | None:
-        for name in ("finish_reason", "stop_reason"):
-            if choice.get(name) is not None:
-                self._end[name] = choice[name]
-        self._read_logprobs(choice.get("logprobs"))
-        delta = choice.get("delta") or choice.get("message") or {}
-        text = _said(delta.get("content"))
-        # Its older and its newer name in vLLM.
-        thought = _said(delta.get("reasoning_content") or delta.get("reasoning"))
-        self._text += text
-        self._thought += thought
-        self._refusal += _said(delta.get("refusal"))
-        called = self._assembler.read(delta.get("tool_calls"))
-        if not (text or thought or called):
-            return None
-        return ChatResponse(
-            message=self._message(finished=False),
-            delta=text,
-            raw=chunk,
-            additional_kwargs={"thinking_delta": thought} if thought else {},
-        )
-
-    def _finished(self, raw: dict[str, Any], verdict: Verdict | None) -> ChatResponse:
-        sealed = verdict is None or verdict.sealed
-        if self._on_truncated == "raise" and self._any_cut_off():
-            raise TruncatedAnswerError(
-                "The arguments of a tool call are cut off.", exposure_of(sealed=sealed)
-            )
-        usage = self._usage or {}
+    def _finished(self, raw: dict[str, Any], verdict: Verdict) -> ChatResponse:
+        self._answer.finish(Exposure.of_request(sealed=verdict.sealed))
+        usage = self._answer.usage or {}
         extra: dict[str, Any] = {k: usage[k] for k in _USAGE if k in usage}
-        if verdict is not None:
-            # Not on the message: memory keeps that, and prompts are made of it.
-            extra["atoma"] = verdict.as_dict()
+        # Not on the message: memory keeps that, and prompts are made of it.
+        extra["atoma"] = verdict.as_dict()
         return ChatResponse(
             message=self._message(finished=True),
             raw=raw,
@@ -156,23 +131,20 @@ class AnswerReader:
             additional_kwargs=extra,
         )
 
-    def _any_cut_off(self) -> bool:
-        ended = self._end.get("finish_reason") == "length"
-        return ended and any(call.cut_off for call in self._calls)
-
     def _message(self, *, finished: bool) -> ChatMessage:
+        calls = self._answer.calls
         blocks: list[ContentBlock] = []
         if self._thought:
             blocks.append(ThinkingBlock(content=self._thought))
-        if self._text or not (self._thought or self._calls):
+        if self._text or not (self._thought or calls):
             blocks.append(TextBlock(text=self._text))
-        blocks += [self._block(call, finished=finished) for call in self._calls]
+        blocks += [self._block(call, finished=finished) for call in calls]
         extra: dict[str, Any] = {}
-        if self._calls:
+        if calls:
             # Core's streaming of structured output looks only here.
-            extra["tool_calls"] = [call.as_wire() for call in self._calls]
-        if self._refusal and finished:
-            extra["refusal"] = self._refusal
+            extra["tool_calls"] = [call.as_wire() for call in calls]
+        if self._answer.refusal and finished:
+            extra["refusal"] = self._answer.refusal
         return ChatMessage(
             role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra
         )
@@ -185,13 +157,6 @@ class AnswerReader:
             tool_name=self._names.get(call.name, call.name),
             tool_kwargs=arguments,
         )
-
-    def _read_logprobs(self, logprobs: Any) -> None:
-        content = logprobs.get("content") if isinstance(logprobs, dict) else None
-        for token in content or ():
-            self._raw_logprobs.append(token)
-            ranked = token.get("top_logprobs") or [token]
-            self._logprobs.append([_logprob(one) for one in ranked])
 
 
 def as_completion(response: ChatResponse) -> CompletionResponse:
@@ -206,14 +171,6 @@ def as_completion(response: ChatResponse) -> CompletionResponse:
             **response.additional_kwargs,
         },
     )
-
-
-def _said(content: Any) -> str:
-    """Return a message's text; engines send null beside tool calls."""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
 
 
 def _logprob(token: Mapping[str, Any]) -> LogProb:

@@ -26,9 +26,8 @@ from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
-from atoma_confidential import ConfidentialError
-
-from ._errors import invalid_input
+from atoma_confidential._batches import measure
+from atoma_confidential.errors import ConfidentialError
 
 __all__ = ["BatchedEmbedding", "Role", "Vector"]
 
@@ -111,12 +110,7 @@ class BatchedEmbedding(BaseEmbedding, ABC):
 
     def _batches(self, texts: Sequence[str]) -> list[range]:
         """Return the indices of each batch; what cannot be embedded is told first."""
-        empty = [str(i) for i, text in enumerate(texts) if not text.strip()]
-        if empty:
-            more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""  # noqa: PLR2004
-            raise invalid_input(
-                f"These texts are empty: {', '.join(empty[:10])}{more}."
-            )
+        measure(texts)
         size = self.embed_batch_size
         ends = range(0, len(texts), size)
         return [range(start, min(start + size, len(texts))) for start in ends]

@@ -25,7 +25,14 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from ._errors import invalid_input
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.messages import (
+    audio_part,
+    base64_of,
+    file_part,
+    image_part,
+    text_part,
+)
 
 __all__ = ["content_of", "flat", "text_of"]
 
@@ -70,7 +77,7 @@ def flat(blocks: Sequence[Any]) -> Iterator[Any]:
 def _part(block: Any, remote_images: bool) -> dict[str, Any]:
     match block:
         case TextBlock():
-            return {"type": "text", "text": block.text}
+            return text_part(block.text)
         case ImageBlock():
             return _image(block, remote_images=remote_images)
         case AudioBlock():
@@ -78,86 +85,58 @@ def _part(block: Any, remote_images: bool) -> dict[str, Any]:
         case DocumentBlock():
             return _document(block)
     kind = getattr(block, "block_type", type(block).__name__)
-    raise invalid_input(f"Content blocks of type {kind!r} cannot be sent to a model.")
+    raise InvalidInputError(
+        f"Content blocks of type {kind!r} cannot be sent to a model."
+    )
 
 
 def _image(block: ImageBlock, *, remote_images: bool) -> dict[str, Any]:
-    if block.url is not None and not block.image:
-        url = _image_url(str(block.url), remote_images=remote_images)
-    else:
+    if block.url is None or block.image:
         data = _base64("image", block.image, block.path)
         url = f"data:{block.image_mimetype or _guessed(data)};base64,{data}"
-    image = {"url": url} | ({"detail": block.detail} if block.detail else {})
-    return {"type": "image_url", "image_url": image}
-
-
-def _image_url(url: str, *, remote_images: bool) -> str:
-    head, _, data = url.partition(",")
-    if head.startswith("data:image/") and head.endswith(";base64"):
-        return f"{head},{_checked('image', data)}"
-    if url.partition(":")[0].lower() not in ("http", "https"):
-        raise invalid_input(
-            "An image is neither bytes, nor a file, nor an http(s) or image data URL."
-        )
-    if not remote_images:
-        raise invalid_input(
+        return image_part(url, block.detail or None)
+    part = image_part(str(block.url), block.detail or None)
+    if not remote_images and not part["image_url"]["url"].startswith("data:"):
+        raise InvalidInputError(
             "An image is a URL, which the node would fetch; remote_images is False."
         )
-    return url
+    return part
 
 
 def _guessed(data: str) -> str:
     kind = filetype.guess_mime(binascii.a2b_base64(data))
     if kind is None:
-        raise invalid_input("A block of type 'image' needs an image_mimetype.")
+        raise InvalidInputError("A block of type 'image' needs an image_mimetype.")
     return str(kind)
 
 
 def _audio(block: AudioBlock) -> dict[str, Any]:
     data = _base64("audio", block.audio, block.path)
     if not block.format:
-        raise invalid_input("A block of type 'audio' needs a format.")
-    return {
-        "type": "input_audio",
-        "input_audio": {"data": data, "format": block.format},
-    }
+        raise InvalidInputError("A block of type 'audio' needs a format.")
+    return audio_part(data, block.format)
 
 
 def _document(block: DocumentBlock) -> dict[str, Any]:
     data = _base64("document", block.data, block.path)
     if not block.document_mimetype:
-        raise invalid_input("A block of type 'document' needs a document_mimetype.")
-    return {
-        "type": "file",
-        "file": {
-            "filename": block.title,
-            "file_data": f"data:{block.document_mimetype};base64,{data}",
-        },
-    }
+        raise InvalidInputError("A block of type 'document' needs a document_mimetype.")
+    return file_part(block.title or "document", block.document_mimetype, data)
 
 
 def _base64(kind: str, given: bytes | IOBase | None, path: Path | str | None) -> str:
     """Return a block's data; core has encoded bytes already, but not files."""
     if isinstance(given, bytes) and given:
-        return _checked(kind, given.decode("ascii", errors="replace"))
+        return base64_of(kind, given.decode("ascii", errors="replace"))
     if isinstance(given, IOBase):
         given.seek(0)
         return _encoded(kind, given.read())
     if path:
         return _encoded(kind, Path(path).read_bytes())
-    raise invalid_input(f"A block of type {kind!r} holds neither bytes nor a file.")
+    raise InvalidInputError(f"A block of type {kind!r} holds neither bytes nor a file.")
 
 
 def _encoded(kind: str, data: bytes) -> str:
     if not data:
-        raise invalid_input(f"A block of type {kind!r} holds no bytes.")
+        raise InvalidInputError(f"A block of type {kind!r} holds no bytes.")
     return binascii.b2a_base64(data, newline=False).decode()
-
-
-def _checked(kind: str, data: str) -> str:
-    try:
-        if binascii.a2b_base64(data, strict_mode=True):
-            return data
-    except ValueError:
-        pass
-    raise invalid_input(f"A block of type {kind!r} does not hold valid base64 data.")

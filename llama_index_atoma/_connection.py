@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import httpx
 from llama_index.core.schema import BaseComponent
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
-from atoma_confidential import AsyncClient, Client, ClientSettings
+from atoma_confidential import ClientSettings
 from atoma_confidential.attestation import TrustPolicy
+from atoma_confidential.clients import Clients
 from atoma_confidential.credentials import default_tracing_policy
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.parameters import check_model, misfit
 
-from ._errors import invalid_input
 from ._tracing import TracingPolicy, guard
 
-__all__ = ["Connected", "Settings"]
+__all__ = ["Connected"]
 
 _NOT_PICKLED = ("api_key", "http_client", "async_http_client")
 # Not to be copied: they hold locks, connections or other people's state.
@@ -30,30 +29,6 @@ _SHARED = (
     "http_client",
     "rate_limiter",
 )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What clients are made of."""
-
-    for_core: ClientSettings = field(repr=False)
-    http_client: httpx.Client | None
-    async_http_client: httpx.AsyncClient | None
-
-
-class Clients:
-    """The core's clients for one set of settings; the async one is made when used."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        # At once: it makes no connection, but refuses settings that cannot be used.
-        self.sync = Client(http_client=settings.http_client, **settings.for_core)
-
-    @cached_property
-    def asynchronous(self) -> AsyncClient:
-        """The client for event loops, of which it may serve several."""
-        settings = self.settings
-        return AsyncClient(http_client=settings.async_http_client, **settings.for_core)
 
 
 class Connected(BaseComponent):
@@ -118,25 +93,27 @@ class Connected(BaseComponent):
     _made: Clients | None = PrivateAttr(default=None)
 
     def __init__(self, **fields: Any) -> None:
+        told = ""
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            # Pydantic's error carries the input, which may hold the key.
-            raise invalid_input(_described(error)) from None
+            told = misfit(error.title, error.errors(include_input=False))
+        if told:  # not within `except`: the error's context would hold the inputs
+            raise InvalidInputError(told)
         # Not in a validator: pydantic would wrap these errors in one of its own.
+        check_model(self._engine_model)
         self._guard()
         self._clients()
 
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
         if self._made is not None:
-            self._made.sync.close()
+            self._made.close()
 
     async def aclose(self) -> None:
         """Close the connections of the running loop, and those of `close`."""
-        self.close()
-        if self._made is not None and "asynchronous" in vars(self._made):
-            await self._made.asynchronous.aclose()
+        if self._made is not None:
+            await self._made.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -195,35 +172,31 @@ class Connected(BaseComponent):
                 twin.__dict__[name] = copy.deepcopy(value, memo)
         return twin
 
+    @property
+    def _engine_model(self) -> str:
+        raise NotImplementedError
+
     def _guard(self) -> bool:
         manager = getattr(self, "callback_manager", None)
         return guard(self.tracing_policy, getattr(manager, "handlers", ()))
 
     def _clients(self) -> Clients:
-        settings = self._settings()
-        if self._made is None or self._made.settings != settings:
-            self._made = Clients(settings)
+        self._made = Clients.of(
+            self._settings(),
+            http_client=self.http_client,
+            async_http_client=self.async_http_client,
+            known=self._made,
+        )
         return self._made
 
-    def _settings(self) -> Settings:
-        return Settings(
-            ClientSettings(
-                api_key=self.api_key,
-                base_url=self.base_url,
-                confidential=self.confidential,
-                trust=self.trust,
-                attestation_url=self.attestation_url,
-                signatures=self.signatures,
-                max_retries=self.max_retries,
-                timeout=self.timeout,
-            ),
-            self.http_client,
-            self.async_http_client,
-        )
-
-
-def _described(error: ValidationError) -> str:
-    """Name the fields and what is wrong with them, but not their values."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
-    return f"{error.title}: {'; '.join(wrong)}."
+    def _settings(self) -> ClientSettings:
+        return {
+            "api_key": self.api_key,
+            "base_url": self.base_url,
+            "confidential": self.confidential,
+            "trust": self.trust,
+            "attestation_url": self.attestation_url,
+            "signatures": self.signatures,
+            "max_retries": self.max_retries,
+            "timeout": self.timeout,
+        }

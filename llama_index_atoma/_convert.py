@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -16,17 +14,19 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.messages import (
+    ReasoningPassback,
+    arguments_as_json,
+    first_shown,
+    wire_call,
+)
+from atoma_confidential.parameters import wire_name
+from atoma_confidential.tool_calls import parsed_arguments
+
 from ._blocks import content_of, flat, text_of
-from ._errors import invalid_input
 
-__all__ = ["ReasoningPassback", "to_wire", "wire_name"]
-
-ReasoningPassback: TypeAlias = Literal["never", "tool_loop", "always"]
-"""Which of the model's own reasoning it is shown again.
-
-Providers have changed this contract repeatedly. `tool_loop` shows it what it thought
-since the last user message, which reasoning models that call tools want.
-"""
+__all__ = ["to_wire"]
 
 _ROLES = {
     MessageRole.DEVELOPER: "system",
@@ -48,27 +48,13 @@ def to_wire(
         InvalidInputError: A message or a block has no form on the wire; only the name
             of its role or type is told.
     """
-    first_shown = {
-        "never": len(messages),
-        "tool_loop": _last_user(messages) + 1,
-        "always": 0,
-    }[reasoning]
+    of_user = [message.role is MessageRole.USER for message in messages]
+    first = first_shown(reasoning, of_user)
     writer = _Writer(remote_images=remote_images)
     return [
-        writer.write(message, show_reasoning=index >= first_shown)
+        writer.write(message, show_reasoning=index >= first)
         for index, message in enumerate(messages)
     ]
-
-
-def wire_name(name: str) -> str:
-    """Return a tool's name as engines take it, and as core writes it into schemas."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)
-
-
-def _last_user(messages: Sequence[ChatMessage]) -> int:
-    return max(
-        (i for i, m in enumerate(messages) if m.role is MessageRole.USER), default=-1
-    )
 
 
 class _Writer:
@@ -93,7 +79,7 @@ class _Writer:
         if not call_id and self._unanswered:
             call_id = self._unanswered[0]
         if not isinstance(call_id, str) or not call_id:
-            raise invalid_input("A tool's message has no tool_call_id.")
+            raise InvalidInputError("A tool's message has no tool_call_id.")
         if call_id in self._unanswered:
             self._unanswered.remove(call_id)
         content = content_of(message.blocks, remote_images=self._remote_images)
@@ -107,7 +93,7 @@ class _Writer:
         for block in said:
             if not isinstance(block, TextBlock):
                 kind = getattr(block, "block_type", type(block).__name__)
-                raise invalid_input(
+                raise InvalidInputError(
                     f"A model's own message cannot hold a block of type {kind!r}."
                 )
         text = text_of(said)
@@ -138,7 +124,9 @@ class _Writer:
             case {"function": {"name": str(name), **function}}:
                 arguments = function.get("arguments")
                 return self._call(plain.get("id"), name, arguments)
-        raise invalid_input("A message's tool_calls hold something that is no call.")
+        raise InvalidInputError(
+            "A message's tool_calls hold something that is no call."
+        )
 
     def _call(self, call_id: Any, name: str, arguments: Any) -> dict[str, Any]:
         number, self._calls = self._calls, self._calls + 1
@@ -146,25 +134,14 @@ class _Writer:
             # The same conversation gives the same id, so that prefixes stay cacheable.
             digest = hashlib.sha256(f"{number} {name}".encode()).hexdigest()
             call_id = f"call_{digest[:24]}"
-        function = {"name": wire_name(name), "arguments": _arguments(arguments)}
-        return {"id": call_id, "type": "function", "function": function}
+        return wire_call(call_id, wire_name(name), _arguments(arguments))
 
 
 def _arguments(arguments: Any) -> str:
     """Return arguments as JSON; what an aborted stream has left of them is none."""
     if isinstance(arguments, str):
-        return arguments if _is_object(arguments) else "{}"
-    try:
-        return json.dumps(arguments or {}, ensure_ascii=False)
-    except (TypeError, ValueError):
-        raise invalid_input("The arguments of a tool call are not JSON.") from None
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+        arguments = parsed_arguments(arguments)
+    return arguments_as_json(arguments or {})
 
 
 def _thought(message: ChatMessage) -> str:

@@ -13,12 +13,8 @@ from llama_index.core.program.streaming_utils import (
 )
 from pydantic import BaseModel, ValidationError
 
-from ._errors import (
-    RefusedAnswerError,
-    StructuredOutputError,
-    TruncatedAnswerError,
-    exposure_of,
-)
+from atoma_confidential.answers import check_output
+from atoma_confidential.errors import Exposure, UnparsableAnswerError
 
 __all__ = ["Mode", "PartialOutput", "parsed"]
 
@@ -65,39 +61,33 @@ def _text_of(response: ChatResponse, mode: Mode) -> str | None:
 
 
 def parsed(output_cls: type[M], response: ChatResponse | None, mode: Mode) -> M:
-    sealed = True
+    exposure = Exposure.SEALED
     if response is not None:
-        sealed = response.additional_kwargs.get("atoma", {}).get("sealed", True)
-        _check_end(response, sealed=sealed)
+        verdict = response.additional_kwargs.get("atoma", {})
+        exposure = Exposure.of_request(sealed=verdict.get("sealed", True))
+        _check_end(response, exposure)
     text = None if response is None else _text_of(response, mode)
     if text is None:
-        raise StructuredOutputError(
+        raise UnparsableAnswerError(
             "The model answered in words instead of calling the function for its "
             "output.",
-            exposure_of(sealed=sealed),
+            exposure,
         )
     try:
         return output_cls.model_validate_json(text)
     except ValidationError as error:
         wrong = _described(output_cls, error)
-    raise StructuredOutputError(
+    raise UnparsableAnswerError(
         f"The answer does not fit {output_cls.__name__}: {wrong}.",
-        exposure_of(sealed=sealed),
+        exposure,
     )
 
 
-def _check_end(response: ChatResponse, *, sealed: bool) -> None:
+def _check_end(response: ChatResponse, exposure: Exposure) -> None:
     """Refuse half an object: core would complete it."""
     choices = (response.raw or {}).get("choices") or [{}]
-    ended = choices[0].get("finish_reason")
-    if response.message.additional_kwargs.get("refusal") or ended == "content_filter":
-        raise RefusedAnswerError(
-            "The model refused to answer in this form.", exposure_of(sealed=sealed)
-        )
-    if ended == "length":
-        raise TruncatedAnswerError(
-            "The structured answer is cut off.", exposure_of(sealed=sealed)
-        )
+    refusal = response.message.additional_kwargs.get("refusal")
+    check_output(choices[0].get("finish_reason"), refusal, exposure)
 
 
 def _described(output_cls: type[BaseModel], error: ValidationError) -> str:

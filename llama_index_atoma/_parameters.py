@@ -6,29 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from llama_index.core.base.llms.types import ChatMessage
-from pydantic import Field, field_validator
+from pydantic import Field
+
+import atoma_confidential as core
+from atoma_confidential.messages import ReasoningPassback
+from atoma_confidential.parameters import chosen, merged
 
 from ._answer import AnswerReader, OnTruncatedToolCall
-from ._connection import Connected, Settings
-from ._convert import ReasoningPassback, to_wire
+from ._connection import Connected
+from ._convert import to_wire
 
 __all__ = ["ChatParameters"]
-
-_PARAMETERS = (
-    "frequency_penalty",
-    "logit_bias",
-    "logprobs",
-    "max_completion_tokens",
-    "max_tokens",
-    "presence_penalty",
-    "seed",
-    "stop",
-    "temperature",
-    "top_logprobs",
-    "top_p",
-    "user",
-)
-"""The fields that are sent as they are."""
 
 
 class ChatParameters(Connected):
@@ -76,6 +64,7 @@ class ChatParameters(Connected):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    # As LlamaIndex's OpenAI-shaped providers do, whose place this takes.
     reasoning_passback: ReasoningPassback = "never"
     """Which of its own reasoning the model is shown again: none, that of the current
     tool loop (since the last user message), or all."""
@@ -87,30 +76,27 @@ class ChatParameters(Connected):
     """What to do with a tool call whose arguments met the token limit. Kept, it has
     none."""
 
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, name: str) -> str:
-        if not name.strip():
-            raise ValueError("model is empty; name one, such as `atoma models` lists.")
-        return name
+    @property
+    def _engine_model(self) -> str:
+        return self.model
 
     def _request(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the arguments of the core's call; what is passed wins."""
-        given = {**self._parameters(), **kwargs}
-        if not given.get("tools"):  # strict servers refuse these without tools
-            for name in ("tools", "tool_choice", "parallel_tool_calls"):
-                given.pop(name, None)
+        call = merged(
+            {**self._parameters(), **kwargs},
+            model=self.model,
+            extra_body=self.extra_body,
+            adopt_unknown=False,  # it may be misspelt
+        )
         return {
-            **given,
+            **call,
             "messages": to_wire(
                 messages,
                 reasoning=self.reasoning_passback,
                 remote_images=self.remote_images,
             ),
-            "model": given.get("model") or self.model,
-            "extra_body": {**self.extra_body, **(given.get("extra_body") or {})},
         }
 
     def _reader(self, request: Mapping[str, Any]) -> AnswerReader:
@@ -121,12 +107,10 @@ class ChatParameters(Connected):
         )
 
     def _parameters(self) -> dict[str, Any]:
-        fields = {name: getattr(self, name) for name in _PARAMETERS}
-        set_ = {name: value for name, value in fields.items() if value is not None}
-        return {**set_, **self.additional_kwargs}
+        return {**chosen(vars(self), core.ChatParameters), **self.additional_kwargs}
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> core.ClientSettings:
         settings = super()._settings()
-        settings.for_core["stream_mode"] = self.stream_mode
-        settings.for_core["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["stream_mode"] = self.stream_mode
+        settings["stream_idle_timeout"] = self.stream_idle_timeout
         return settings

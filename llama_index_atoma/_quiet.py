@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
-from typing import Any
+from typing import Any, cast
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate
 
-from atoma_confidential import AsyncChatStream, ChatStream
+from atoma_confidential import AsyncChatStream, ChatStream, Verdict
 
 from ._answer import AnswerReader, as_completion
 from ._guarded import closed_by_caller
@@ -164,7 +164,7 @@ def _responses(
         for chunk in stream:
             if (response := reader.read(chunk)) is not None:
                 yield response
-    yield reader.finish(stream.verdict)
+    yield reader.finish(cast("Verdict", stream.verdict))
 
 
 async def _aresponses(
@@ -174,4 +174,4 @@ async def _aresponses(
         async for chunk in stream:
             if (response := reader.read(chunk)) is not None:
                 yield response
-    yield reader.finish(stream.verdict)
+    yield reader.finish(cast("Verdict", stream.verdict))

@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ._convert import wire_name
+from atoma_confidential.parameters import json_schema_format
 
 __all__ = ["response_format_of", "strict_schema"]
 
-_NAME_LENGTH = 64
 _SUBSCHEMAS = ("properties", "$defs", "definitions")
 _BRANCHES = ("anyOf", "allOf", "oneOf", "prefixItems")
 
@@ -20,16 +19,13 @@ def response_format_of(
 ) -> dict[str, Any]:
     """Return the response format that asks for JSON of this class."""
     schema = output_cls.model_json_schema()
-    body: dict[str, Any] = {
-        # The name of a generic class holds brackets.
-        "name": wire_name(output_cls.__name__)[:_NAME_LENGTH],
-        "schema": strict_schema(schema) if strict else schema,
-    }
-    if description := schema.get("description"):
-        body["description"] = description
-    if strict is not None:
-        body["strict"] = strict
-    return {"type": "json_schema", "json_schema": body}
+    said = {"description": schema["description"]} if schema.get("description") else {}
+    return json_schema_format(
+        output_cls.__name__,  # that of a generic class holds brackets
+        strict_schema(schema) if strict else schema,
+        strict=strict,
+        **said,
+    )
 
 
 def strict_schema(schema: Any) -> Any:

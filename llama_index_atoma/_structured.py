@@ -25,7 +25,8 @@ from llama_index.core.types import PydanticProgramMode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
-from ._errors import invalid_input
+from atoma_confidential.errors import InvalidInputError
+
 from ._outputs import Mode, PartialOutput, parsed
 from ._schema import response_format_of
 from ._tools import tool_choice_of, tools_of
@@ -65,7 +66,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
             **prompt_args: What to put into the prompt.
 
         Raises:
-            StructuredOutputError: The answer does not fit the class.
+            UnparsableAnswerError: The answer does not fit the class.
             RefusedAnswerError: The model refused, or a filter withheld the answer.
             TruncatedAnswerError: The answer met its token limit.
         """
@@ -204,7 +205,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
                 return "json_schema"
             case PydanticProgramMode.DEFAULT:
                 return "tools" if self.metadata.is_function_calling_model else "text"
-        raise invalid_input(
+        raise InvalidInputError(
             f"pydantic_program_mode {self.pydantic_program_mode.value!r} is another "
             "provider's."
         )

@@ -10,9 +10,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCall
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
 
-from ._calls import parsed_arguments
-from ._convert import wire_name
-from ._errors import invalid_input
+from atoma_confidential import parameters
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.parameters import wire_name
+from atoma_confidential.tool_calls import parsed_arguments
+
 from ._schema import strict_schema
 
 __all__ = [
@@ -47,7 +49,7 @@ def tools_of(tools: Sequence[BaseTool], *, strict: bool | None) -> WireTools:
         one = _tool(tool, position, strict=strict)
         name = one["function"]["name"]
         if name in names:
-            raise invalid_input(f"Two tools are called {name!r} on the wire.")
+            raise InvalidInputError(f"Two tools are called {name!r} on the wire.")
         names[name] = tool.metadata.get_name()
         wired.append(one)
     return WireTools(wired, names)
@@ -66,14 +68,8 @@ def tool_choice_of(
     """
     if not choice:
         return "required" if tool_required else "auto"
-    if isinstance(choice, Mapping):
-        return dict(choice)
-    if choice in ("auto", "none", "required"):
-        return choice
-    name = wire_name(choice)
-    if name not in tools.names:
-        raise invalid_input("tool_choice names a tool that is not among the tools.")
-    return {"type": "function", "function": {"name": name}}
+    named = wire_name(choice) if isinstance(choice, str) else choice
+    return parameters.tool_choice_of(named, tools.names)
 
 
 def prepared_messages(
@@ -125,7 +121,7 @@ def first_call_only(response: ChatResponse) -> ChatResponse:
 
 def _tool(tool: BaseTool, position: int, *, strict: bool | None) -> dict[str, Any]:
     if not tool.metadata.name:
-        raise invalid_input(f"tools[{position}] has no name.")
+        raise InvalidInputError(f"tools[{position}] has no name.")
     try:
         wired = tool.metadata.to_openai_tool(skip_length_check=True)
         if strict is not None:
@@ -135,7 +131,7 @@ def _tool(tool: BaseTool, position: int, *, strict: bool | None) -> dict[str, An
                 function["parameters"] = strict_schema(function["parameters"])
         json.dumps(wired, allow_nan=False)
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise invalid_input(
+        raise InvalidInputError(
             f"The schema of tool {tool.metadata.name!r} is no JSON."
         ) from None
     return wired

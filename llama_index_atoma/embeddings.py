@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, PrivateAttr, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr
 
 from atoma_confidential import EmbeddingReply, Verdict
+from atoma_confidential.parameters import EmbeddingParameters, chosen
 
 from ._batches import BatchedEmbedding, Role, Vector
 from ._connection import Connected
@@ -92,17 +93,14 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
     _verdicts: tuple[Verdict, ...] = PrivateAttr(default=())
     _usage: dict[str, int] = PrivateAttr(default_factory=dict)
 
-    @field_validator("model_name")
-    @classmethod
-    def _check_model_name(cls, name: str) -> str:
-        if not name.strip():
-            raise ValueError("model is empty; name one, such as `atoma models` lists.")
-        return name
-
     @classmethod
     def class_name(cls) -> str:
         """Return the name that serialised models carry."""
         return "AtomaEmbeddings"
+
+    @property
+    def _engine_model(self) -> str:
+        return self.model_name
 
     @property
     def last_verdict(self) -> Verdict | None:
@@ -187,18 +185,13 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
 
     def _vectors(self, texts: list[str], role: Role) -> list[Vector]:
         client = self._clients().sync
-        reply = client.embed(self._prefixed(texts, role), **self._parameters())
+        reply = client.embed(texts, **self._parameters(role))
         return self._kept(reply)
 
     async def _avectors(self, texts: list[str], role: Role) -> list[Vector]:
         client = self._clients().asynchronous
-        reply = await client.embed(self._prefixed(texts, role), **self._parameters())
+        reply = await client.embed(texts, **self._parameters(role))
         return self._kept(reply)
-
-    def _prefixed(self, texts: list[str], role: Role) -> list[str]:
-        """Leave empty texts alone: they are refused, and would not be with a prefix."""
-        instruction = self._instruction(role)
-        return [f"{instruction}{text}" if text.strip() else text for text in texts]
 
     def _instruction(self, role: Role) -> str:
         return self.query_instruction if role == "query" else self.text_instruction
@@ -217,17 +210,13 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
         requests = -(-self.embed_batch_size // self.request_size)
         return max(1, self.max_concurrency // requests)
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self, role: Role) -> dict[str, Any]:
         return {
+            **chosen(vars(self), EmbeddingParameters),
             "model": self.model_name,
-            "dimensions": self.dimensions,
-            "encoding_format": self.encoding_format,
-            "user": self.user,
-            "extra_body": self.extra_body,
+            "instruction": self._instruction(role),
             "batch_size": self.request_size,
             "batch_bytes": self.request_bytes,
-            "max_concurrency": self.max_concurrency,
-            "blind_replies": self.blind_replies,
         }
 
     def _kept(self, reply: EmbeddingReply) -> list[Vector]:

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, field
 
 import pytest
+from scripted import ScriptedEngine
 
 from atoma_confidential import egress
 from atoma_local import LocalAtoma, Wiretap, encodings_of
@@ -179,6 +180,37 @@ def make_atoma():
 def atoma(make_atoma):
     """A local Atoma behind a wiretap; `atoma.base_url` is the tap's."""
     return make_atoma()
+
+
+@pytest.fixture
+def engine():
+    return ScriptedEngine()
+
+
+@pytest.fixture
+def scripted(make_atoma, engine):
+    """A local Atoma whose engine is scripted."""
+    return make_atoma(backend=engine)
+
+
+# What makes the models is of a framework: `make_chat` and `make_embeddings` stand in
+# the conftest of each.
+
+
+@pytest.fixture
+def chat(atoma, make_chat):
+    return make_chat(atoma)
+
+
+@pytest.fixture
+def embeddings(atoma, make_embeddings):
+    return make_embeddings(atoma)
+
+
+@pytest.fixture
+def scripted_chat(scripted, make_chat):
+    """A model before the scripted engine, streaming live from the first call."""
+    return make_chat(scripted, stream_mode="live")
 
 
 @pytest.fixture

@@ -73,7 +73,6 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._request import ChatParameters
     from ._settings import ClientSettings
     from ._wire import Model
     from .async_client import AsyncChatStream, AsyncClient
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
     from .client import ChatStream, Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
+    from .parameters import ChatParameters, EmbeddingParameters
     from .pin_file import PinFile
     from .receipt import Receipt
     from .replies import ChatReply, EmbeddingReply
@@ -110,6 +110,7 @@ __all__ = [
     "Crossing",
     "DeviceNotAllowedError",
     "DigestMismatchError",
+    "EmbeddingParameters",
     "EmbeddingReply",
     "EngineError",
     "Envelope",
@@ -171,7 +172,6 @@ __all__ = [
 __getattr__ = lazy(
     __name__,
     {
-        "_request": ["ChatParameters"],
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
         "async_client": ["AsyncChatStream", "AsyncClient"],
@@ -181,6 +181,7 @@ __getattr__ = lazy(
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
         "receipt": ["Receipt"],
         "pin_file": ["PinFile"],
+        "parameters": ["ChatParameters", "EmbeddingParameters"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
         "verdict": ["Verdict"],

@@ -40,7 +40,7 @@ class EmbeddingOptions:
     @property
     def exposure(self) -> Exposure:
         """What leaves with a request."""
-        return Exposure.SEALED if self.confidential else Exposure.PLAIN
+        return Exposure.of_request(sealed=self.confidential)
 
     def request(self, texts: list[str]) -> Request:
         """Return the request for some texts."""

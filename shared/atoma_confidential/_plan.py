@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Required, TypedDict, Unpack
+from typing import Unpack
 
 from ._batches import measure, plan
 from ._embed import EmbeddingOptions, Tally
 from .errors import InvalidInputError, RequestTooLargeError
+from .parameters import EmbeddingParameters
 
-__all__ = ["EmbeddingParameters", "EmbeddingPlan", "plan_embedding"]
-
-
-class EmbeddingParameters(TypedDict, total=False):
-    """The parameters of `embed`.
-
-    Attributes:
-        model: The engine's model.
-        dimensions: Length of the vectors, for models that can shorten them.
-        encoding_format: How numbers travel; `base64` is a quarter of the size.
-        user: An identifier that the engine may log.
-        extra_body: Parameters of the engine.
-        blind_replies: Add one random text to each batch and drop its vector, so that
-            equal texts do not show as equal answers.
-        batch_size: Texts in a request.
-        batch_bytes: UTF-8 bytes of text in a request.
-        max_concurrency: Requests at a time.
-        on_batch: Called with the number of texts of each batch that is done.
-    """
-
-    model: Required[str]
-    dimensions: int | None
-    encoding_format: Literal["base64", "float"]
-    user: str | None
-    extra_body: Mapping[str, Any] | None
-    blind_replies: bool
-    batch_size: int
-    batch_bytes: int
-    max_concurrency: int
-    on_batch: Callable[[int], None] | None
+__all__ = ["EmbeddingPlan", "plan_embedding"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,6 +50,10 @@ def plan_embedding(
         raise InvalidInputError("max_concurrency is at least 1.")
     all_texts = [texts] if isinstance(texts, str) else list(texts)
     lengths = measure(all_texts)
+    if instruction := parameters.get("instruction", ""):
+        # Only now: an empty text must not become one that holds an instruction.
+        all_texts = [f"{instruction}{text}" for text in all_texts]
+        lengths = measure(all_texts)
     options = _options(parameters, confidential=confidential)
     for index, length in enumerate(lengths):
         if index == 0 or length > _MAY_BE_TOO_LARGE:

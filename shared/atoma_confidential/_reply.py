@@ -14,6 +14,7 @@ from typing import Any
 from ._json import parse_object
 from ._sse import EventDecoder
 from ._wire import Endpoint, parse_sealed
+from .answers import as_delta
 from .envelope import Opener
 from .errors import (
     EngineError,
@@ -265,15 +266,9 @@ def as_chunks(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     head["object"] = "chat.completion.chunk"
     for index, choice in enumerate(answer["choices"]):
         rest = {k: v for k, v in choice.items() if k != "message"}
-        delta = _as_delta(choice["message"])
+        delta = as_delta(choice["message"])
         yield head | {"choices": [{**rest, "index": index, "delta": delta}]}
     yield head | {"choices": [], "usage": answer.get("usage")}
-
-
-def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
-    calls = message.get("tool_calls") or []
-    numbered = [{**call, "index": i} for i, call in enumerate(calls)]
-    return message | ({"tool_calls": numbered} if numbered else {})
 
 
 def _refuse_error(answer: dict[str, Any], exposure: Exposure) -> None:

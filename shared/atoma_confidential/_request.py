@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from ._json import dump
 from ._units import DEFAULT_COMPLETION_TOKENS, compute_units
 from ._wire import Endpoint
 from .blinding import BLINDING_BYTES, padded_length
 from .errors import InvalidInputError, RequestTooLargeError
+from .parameters import ChatParameters, check_model
 
-__all__ = ["ChatParameters", "Request", "chat_request", "embedding_request"]
+__all__ = ["Request", "chat_request", "embedding_request"]
 
 
 MAX_BODY_BYTES = 1_500_000
@@ -24,30 +25,8 @@ MAX_BODY_BYTES = 1_500_000
 _NOT_EXTRA = frozenset({"messages", "model", "stream", "input", "encoding_format"})
 """What was checked or declared elsewhere, and must not change behind that."""
 
-
-class ChatParameters(TypedDict, total=False):
-    """The documented parameters of a chat completion, besides messages and model."""
-
-    frequency_penalty: float | None
-    function_call: str | Mapping[str, Any] | None
-    functions: Sequence[Mapping[str, Any]] | None
-    logit_bias: Mapping[str, float] | None
-    logprobs: bool | None
-    max_completion_tokens: int | None
-    max_tokens: int | None
-    n: int | None
-    parallel_tool_calls: bool | None
-    presence_penalty: float | None
-    response_format: Mapping[str, Any] | None
-    seed: int | None
-    stop: str | Sequence[str] | None
-    stream_options: Mapping[str, Any] | None
-    temperature: float | None
-    tool_choice: str | Mapping[str, Any] | None
-    tools: Sequence[Mapping[str, Any]] | None
-    top_logprobs: int | None
-    top_p: float | None
-    user: str | None
+_OF_TOOLS = frozenset({"tools", "tool_choice", "parallel_tool_calls"})
+"""What strict servers refuse where there are no tools."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -105,7 +84,7 @@ def chat_request(
         InvalidInputError: Something in it could not be answered.
         TypeError: A parameter is not a documented one.
     """
-    _check_model(model)
+    check_model(model)
     messages = _checked_messages(messages)
     if unknown := sorted(parameters.keys() - ChatParameters.__annotations__.keys()):
         raise TypeError(
@@ -115,10 +94,12 @@ def chat_request(
     _check_extra(extra_body)
     given = {name: value for name, value in parameters.items() if value is not None}
     body = {"model": model, "messages": messages, **given, **(extra_body or {})}
+    _check_tools(body.get("tools"))
+    if not body.get("tools"):
+        body = {name: body[name] for name in body if name not in _OF_TOOLS}
     if not body.keys() & {"max_tokens", "max_completion_tokens"}:
         # What the proxy does for plain requests (protocol 2.1); nobody does it here.
         body["max_completion_tokens"] = DEFAULT_COMPLETION_TOKENS
-    _check_tools(body.get("tools"))
     if not isinstance(body.get("stream_options", {}), Mapping):
         raise InvalidInputError("stream_options is not an object.")
     if stream and body.get("n", 1) != 1:
@@ -148,7 +129,7 @@ def embedding_request(
         single: Send the one text as a string, all that the plain endpoint takes
             (protocol 2.1).
     """
-    _check_model(model)
+    check_model(model)
     _check_extra(extra_body)
     if encoding_format not in ("base64", "float"):
         raise InvalidInputError("encoding_format is 'base64' or 'float'.")
@@ -161,13 +142,6 @@ def embedding_request(
         **(extra_body or {}),
     }
     return Request(Endpoint.EMBEDDINGS, model, body, compute_units(body))
-
-
-def _check_model(model: str) -> None:
-    if not isinstance(model, str) or not model.strip():
-        raise InvalidInputError(
-            "model is empty; name one, such as `atoma models` lists."
-        )
 
 
 def _check_extra(extra_body: Mapping[str, Any] | None) -> None:

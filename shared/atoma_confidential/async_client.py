@@ -25,9 +25,9 @@ from ._flow import (
     probe_nonces,
 )
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
-from ._plan import EmbeddingParameters, EmbeddingPlan, plan_embedding
+from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
-from ._request import ChatParameters, Request, chat_request
+from ._request import Request, chat_request
 from ._session import Alone, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
@@ -36,6 +36,7 @@ from .attestation import AttestationResult
 from .attestation.policy import Candidate
 from .client import Client
 from .errors import ConfidentialError
+from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
 from .verdict import Verdict
 

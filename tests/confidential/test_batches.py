@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from atoma_confidential import Exposure, InvalidInputError, RemoteProtocolError
 from atoma_confidential._batches import measure, plan, vectors_of
+from atoma_confidential._plan import plan_embedding
 
 
 def answer(*items):
@@ -49,6 +50,24 @@ def test_empty_texts_are_named_by_index_only():
     with pytest.raises(InvalidInputError, match=r"empty: 1, 3\.") as caught:
         measure(["secret", "", "secret", " \n"])
     assert "secret" not in str(caught.value)
+
+
+def test_an_instruction_stands_before_each_text_and_counts():
+    told = {"model": "m", "instruction": "query: ", "batch_bytes": 16}
+    planned = plan_embedding(["ab", "cd"], confidential=True, **told)
+    assert planned.texts == ["query: ab", "query: cd"]
+    assert planned.batches == [range(1), range(1, 2)]
+    bare = plan_embedding(["ab", "cd"], confidential=True, **told | {"instruction": ""})
+    assert bare.texts == ["ab", "cd"]
+    assert bare.batches == [range(2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("", "empty: 1"), (" ", "empty: 1"), (5, "not strings: 1")]
+)
+def test_an_instruction_makes_no_text_of_what_is_none(text, why):
+    with pytest.raises(InvalidInputError, match=why):
+        plan_embedding(["x", text], confidential=True, model="m", instruction="query: ")
 
 
 def test_many_empty_texts_are_counted():

@@ -3,12 +3,9 @@ import json
 import pytest
 
 from atoma_confidential import InvalidInputError
-from atoma_confidential._request import (
-    ChatParameters,
-    chat_request,
-    embedding_request,
-)
+from atoma_confidential._request import chat_request, embedding_request
 from atoma_confidential._units import DEFAULT_COMPLETION_TOKENS
+from atoma_confidential.parameters import ChatParameters
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -125,6 +122,16 @@ def test_a_message_without_role_is_named_by_index(message):
 def test_a_tool_without_name_is_named_by_index(tool):
     with pytest.raises(InvalidInputError, match=r"tools\[0\]"):
         chat(tools=[tool])
+
+
+@pytest.mark.parametrize("tools", [None, [], ()])
+def test_without_tools_nothing_is_said_of_tools(tools):
+    asked = {"tools": tools, "tool_choice": "auto", "parallel_tool_calls": False}
+    assert not chat(**asked).body.keys() & asked.keys()
+    assert not chat(extra_body=asked).body.keys() & asked.keys()
+    tool = {"type": "function", "function": {"name": "t"}}
+    assert chat(**asked | {"tools": [tool]}).body.keys() >= asked.keys()
+    assert chat(**asked, extra_body={"tools": [tool]}).body.keys() >= asked.keys()
 
 
 def test_a_built_in_tool_needs_no_function():

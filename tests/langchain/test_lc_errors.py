@@ -8,12 +8,7 @@ import traceback
 import pytest
 from langchain_core import exceptions as lc
 
-from langchain_atoma import (
-    AtomaChatModel,
-    RefusedAnswerError,
-    TruncatedAnswerError,
-    UnparsableAnswerError,
-)
+from langchain_atoma import AtomaChatModel, RefusedAnswerError, UnparsableAnswerError
 from langchain_atoma import errors as core
 from langchain_atoma._errors import as_model_error, model_errors
 
@@ -24,10 +19,7 @@ CLASSES = [
 ]
 
 
-OURS = [RefusedAnswerError, TruncatedAnswerError, UnparsableAnswerError]
-
-
-@pytest.mark.parametrize("kind", [*CLASSES, *OURS])
+@pytest.mark.parametrize("kind", CLASSES)
 def test_every_class_joins_both_families(kind):
     error = kind("It failed.", core.Exposure.SEALED)
     error.indices = range(2, 4)
@@ -80,6 +72,13 @@ def test_what_frameworks_act_on(kind, family, retryable):
     twin = as_model_error(kind("It failed."))
     assert isinstance(twin, family)
     assert twin.is_retryable is retryable
+
+
+def test_what_frameworks_read_from_an_error_is_there_and_empty():
+    unparsable = as_model_error(UnparsableAnswerError("It does not fit."))
+    assert unparsable.llm_output is unparsable.observation is None
+    assert unparsable.send_to_llm is False
+    assert as_model_error(RefusedAnswerError("It refused.")).raw_message is None
 
 
 def test_a_converted_error_shows_one_traceback():

@@ -57,7 +57,7 @@ def test_no_key_in_what_is_written(atoma, model, canary):
     key = atoma.api_key
     assert key not in dumps(model) + repr(model) + str(model) + repr(dumpd(model))
     assert key not in json.dumps(model.model_dump(mode="json"), default=str)
-    assert key not in repr(model.clients) + repr(model.clients.settings)
+    assert key not in repr(model.clients)
     assert key not in str(model._get_invocation_params()) + str(model._get_llm_string())
     assert key not in repr(model.with_structured_output(method="json_mode"))
 

@@ -179,6 +179,18 @@ def test_an_only_choice_of_another_number_is_answered_whole(
     assert by_stream(model, canary).text == "Yes."
 
 
+@pytest.mark.parametrize("collect", [by_stream, by_astream])
+def test_a_name_in_two_parts(scripted_chat, engine, canary, collect):
+    # Not in version 3: there core takes the last name that it is told.
+    engine.chunks = [
+        fragment(index=0, id="call_1", name="get_"),
+        fragment(index=0, name="time"),
+        fragment("{}", index=0),
+        CALLED,
+    ]
+    assert calls_of(collect(scripted_chat, canary)) == [("get_time", {})]
+
+
 def test_a_name_that_comes_late(streamed):
     message = streamed(
         fragment("", index=0, id="call_1"), fragment("{}", index=0, name="get"), CALLED

@@ -10,6 +10,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.prompts import PromptTemplate
+from pydantic import field_validator
 
 from llama_index_atoma import AtomaChatModel, errors
 
@@ -399,7 +400,19 @@ def test_a_setting_that_cannot_be_used(fields, told):
     with pytest.raises(errors.InvalidInputError, match=told) as caught:
         AtomaChatModel(api_key="canary-key-0451", **fields)
     assert "canary-key-0451" not in str(caught.value) + repr(caught.value)
-    assert caught.value.__cause__ is None
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_what_a_validator_says_of_its_input_is_not_repeated():
+    class Checked(AtomaChatModel):
+        @field_validator("model")
+        @classmethod
+        def _refuse(cls, value):
+            raise ValueError(value)
+
+    with pytest.raises(errors.InvalidInputError, match="model: not accepted") as caught:
+        Checked(model="hunter2", api_key="k")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_no_key(monkeypatch):

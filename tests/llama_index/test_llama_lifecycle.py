@@ -161,6 +161,18 @@ def test_a_stream_that_is_never_read_asks_nothing(slow_chat, slow, recorded):
     assert recorded.exchanges == []
 
 
+def test_a_node_is_tried_once_for_both_kinds_of_streams(atoma, make_chat):
+    asked = [ChatMessage(content="canary-heliotrope-5f1d9c")]
+
+    async def stream(model):
+        return [item async for item in await model.astream_chat(asked)]
+
+    with make_chat(atoma) as model:
+        assert list(model.stream_chat(asked))
+        assert asyncio.run(stream(model))
+    assert len(atoma.opened) == 3  # one canary, two answers
+
+
 def test_read_streams_share_one_connection(atoma, make_chat):
     made = []
 

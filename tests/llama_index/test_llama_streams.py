@@ -164,6 +164,28 @@ def test_a_name_in_two_parts(streamed):
     assert calls_of(last) == [("c0", "get_time", {})]
 
 
+def test_two_tools_under_one_id(streamed):
+    *_, last = streamed(
+        calls(fragment('{"a": 1}', "pay", index=0, id="c0")),
+        calls(fragment('{"a": ', "refund", index=0, id="c0")),
+        calls(fragment("2}", index=0, id="c0")),
+        CALLED,
+    )
+    (first, *one), (second, *two) = calls_of(last)
+    assert (one, two) == (["pay", {"a": 1}], ["refund", {"a": 2}])
+    assert first == "c0" != second
+
+
+def test_a_call_without_a_name_is_off_contract(streamed):
+    with pytest.raises(errors.RemoteProtocolError, match="has no name"):
+        streamed(calls(fragment("{}", index=0, id="c0")), CALLED)
+
+
+def test_a_stream_without_a_first_choice_is_off_contract(streamed):
+    with pytest.raises(errors.RemoteProtocolError, match="no choice 0"):
+        streamed({**text("Yes."), "index": 1}, {**END, "index": 1})
+
+
 def test_no_index_and_two_calls(streamed):
     *_, last = streamed(
         calls(fragment('{"a"', "f", id="c0")),
@@ -304,6 +326,12 @@ def test_a_call_that_met_the_token_limit_is_an_error(streamed, canary):
     with pytest.raises(TruncatedAnswerError) as caught:
         streamed(*chunks)
     assert canary not in str(caught.value)
+
+
+@pytest.mark.parametrize("begun", ["", " ", "[1", "nul"])
+def test_a_call_cut_off_before_its_arguments_is_no_call(streamed, begun):
+    with pytest.raises(TruncatedAnswerError):
+        streamed(calls(fragment(begun, "rm", index=0, id="c0")), CUT)
 
 
 def test_it_may_be_kept(scripted_chat, engine):

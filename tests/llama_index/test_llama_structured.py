@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 from llama_index_atoma import (
     RefusedAnswerError,
-    StructuredOutputError,
     TruncatedAnswerError,
+    UnparsableAnswerError,
     errors,
 )
 
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_an_error_without_content(
     model, mode, form, says, text, told
 ):
     says(text, mode)
-    with pytest.raises(StructuredOutputError) as caught:
+    with pytest.raises(UnparsableAnswerError) as caught:
         form(model, Person, who="x")
     assert "Person" in str(caught.value)
     assert "0451" not in str(caught.value)
@@ -185,7 +185,7 @@ def test_a_refusal_is_no_object(model, form, engine):
 
 def test_words_instead_of_a_call(scripted_chat, form, engine):
     engine.message = {"role": "assistant", "content": "Anna, 0451."}
-    with pytest.raises(StructuredOutputError, match="in words") as caught:
+    with pytest.raises(UnparsableAnswerError, match="in words") as caught:
         form(scripted_chat, Person, who="x")
     assert "0451" not in str(caught.value)
     assert isinstance(caught.value, ValueError)

@@ -22,6 +22,11 @@ class Exposure(enum.Enum):
     SEALED = "the request, sealed to the node's key"
     PLAIN = "the request, in clear, as confidential=False asks"
 
+    @classmethod
+    def of_request(cls, *, sealed: bool) -> Exposure:
+        """Return what has left once a request has been sent."""
+        return cls.SEALED if sealed else cls.PLAIN
+
 
 def greater(one: Exposure, other: Exposure) -> Exposure:
     """Return the exposure of two that lets more out."""
