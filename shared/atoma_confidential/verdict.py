@@ -18,6 +18,7 @@ _IN_SHORT = {
         )
     ),
     "that the key is that of this node": "node key",
+    "that the first contact with the node was genuine": "first contact",
 }
 
 

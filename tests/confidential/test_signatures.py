@@ -156,3 +156,69 @@ def test_a_stream_by_somebody_else_is_refused_at_its_first_event(atoma, connect)
     with pytest.raises(ac.PinMismatchError) as caught:
         shell.stream()
     assert caught.value.exposure is Exposure.SEALED
+
+
+# --- pinned on first use, or given ----------------------------------------------------
+
+
+@pytest.fixture
+def pins(tmp_path):
+    return ac.PinFile(tmp_path / "pins.json")
+
+
+def first_use(pins):
+    return ac.TrustPolicy.on_first_use(pins, ac.TrustPolicy.proxy_asserted())
+
+
+def test_the_first_signer_is_pinned_and_known_from_then_on(atoma, connect, pins):
+    shell = connect(atoma, trust=first_use(pins))
+    verdicts = [shell.chat().verdict, shell.chat().verdict]
+    assert [verdict.signature for verdict in verdicts] == ["unpinned", "pinned"]
+    assert "first contact" in verdicts[1].not_proven
+    (node,) = pins.read().nodes.values()
+    assert (node.node, node.signer.value) == (3, atoma.node.address)
+
+
+def test_another_signer_than_the_pinned_one_is_refused(atoma, connect, pins):
+    shell = connect(atoma, trust=first_use(pins))
+    shell.chat()
+    atoma.faults.once(OTHER_SIGNER)
+    with pytest.raises(ac.PinMismatchError, match=r"Node 3 .* signer 0x") as no:
+        shell.chat()
+    assert no.value.exposure is Exposure.SEALED
+    assert shell.chat().verdict.signature == "pinned"
+    pins.accept(3, pins.read().nodes[3].refused)
+    with pytest.raises(ac.PinMismatchError):
+        shell.chat()
+
+
+def test_a_stranger_who_signs_the_first_answer_is_believed_until_the_second(
+    atoma, connect, pins
+):
+    shell = connect(atoma, trust=first_use(pins))
+    atoma.faults.once(OTHER_SIGNER)
+    assert shell.chat().verdict.signature == "unpinned"
+    with pytest.raises(ac.PinMismatchError):
+        shell.chat()
+
+
+def test_pins_that_break_while_a_client_lives_stop_it(atoma, connect, pins, recorded):
+    shell = connect(atoma, trust=first_use(pins))
+    shell.chat()
+    sealed = recorded.sealed
+    pins.path.chmod(0o644)
+    with pytest.raises(ac.PinFileError, match="mode 0644"):
+        shell.chat()
+    assert recorded.sealed == sealed
+
+
+def test_signers_that_were_given_need_no_first_use(atoma, connect, recorded):
+    known = ac.TrustPolicy.signed_by({3: atoma.node.address})
+    assert connect(atoma, trust=known).chat().verdict.signature == "pinned"
+    other = ac.TrustPolicy.signed_by({3: STRANGER.address})
+    with pytest.raises(ac.PinMismatchError):
+        connect(atoma, trust=other).chat()
+    sealed = recorded.sealed
+    with pytest.raises(ac.PinMismatchError, match="for node 3"):
+        connect(atoma, trust=ac.TrustPolicy.signed_by({4: STRANGER.address})).chat()
+    assert recorded.sealed == sealed
