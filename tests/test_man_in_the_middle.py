@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from llama_index.core.llms import ChatMessage
 from middleman import Middleman
+from silicon import Authority, pack
 
 import langchain_atoma
 import llama_index_atoma
 from atoma_confidential import TrustPolicy
+from atoma_confidential.attestation.evidence import report_nonce
 from atoma_confidential.errors import AttestationError, Exposure
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
@@ -19,6 +22,7 @@ ASKED = "Where is canary-heliotrope-5f1d9c buried?"
 
 def settings(proxy, trust):
     known = {"api_key": proxy.api_key, "base_url": proxy.base_url}
+    known["attestation_url"] = proxy.base_url  # what it cannot forge, it may relay
     return known | {"trust": trust, "max_retries": 0}
 
 
@@ -77,11 +81,24 @@ CALLS = [
 ]
 
 
+AUTHORITY = Authority()
+CONTRACT_NONCE = 7
+
+
 def pinned(atoma):
     return TrustPolicy.pinned(keys=[atoma.node_public_key])
 
 
-POLICIES = [pinned]
+def nvidia_offline(atoma):
+    """Eight GPUs of a test authority vouch for the genuine key."""
+    signed = report_nonce(CONTRACT_NONCE, atoma.node_public_key)
+    chips = [AUTHORITY.chip(number=number) for number in range(8)]
+    atoma.evidence = pack([chip.entry(signed) for chip in chips])
+    policy = TrustPolicy.nvidia_offline(nonce=CONTRACT_NONCE)
+    return replace(policy, root=AUTHORITY.fingerprint)
+
+
+POLICIES = [pinned, nvidia_offline]
 """Each, given a genuine Atoma, is to accept its node and no other key."""
 
 
@@ -111,7 +128,8 @@ def test_a_substituted_key_is_refused_before_a_byte_is_sealed_to_it(
     with pytest.raises(AttestationError) as caught:
         call(middleman, policy(atoma))
     assert caught.value.exposure is Exposure.LOCK
-    assert set(middleman.paths) == {"/v1/nodes/lock"}
+    assert not any("confidential" in path for path in middleman.paths)
+    assert "/v1/nodes/lock" in middleman.paths
     assert middleman.read == []
     assert not atoma.opened
 
