@@ -1,0 +1,211 @@
+"""`atoma doctor`: each thing it looks at can be found well, and can be found wrong."""
+
+import datetime as dt
+import email.utils
+import json
+import socket
+import ssl
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+from pydantic import BaseModel, ConfigDict
+
+from atoma_cli import _doctor
+from atoma_cli._findings import State
+
+EVERYTHING = [
+    "versions",
+    "tracing",
+    "tracing",
+    "address",
+    "api key",
+    "name",
+    "tls",
+    "clock",
+    "account",
+    "lock",
+    "round trip",
+    "trust",
+    "streams",
+]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Finding(Strict):
+    name: str
+    state: State
+    detail: str
+    advice: str
+
+
+class Schema(Strict):
+    """What `--json` prints; who changes it breaks somebody's script."""
+
+    exit_code: int
+    findings: list[Finding]
+
+
+@pytest.fixture
+def examined(atoma_command):
+    """Run it; gives the findings by name and the exit code."""
+
+    def run(*arguments):
+        done = atoma_command("doctor", "--json", *arguments)
+        told = Schema.model_validate_json(done.stdout)
+        assert done.exit_code == told.exit_code
+        assert [one.name for one in told.findings] == EVERYTHING
+        return {one.name: one for one in told.findings}, done.exit_code
+
+    return run
+
+
+def test_all_is_well_with_a_local_atoma(examined, network):
+    found, code = examined()
+    assert code == 0
+    assert found["round trip"].state is State.OK
+    assert found["streams"].state is State.OK
+    # What nobody checked is never said to be well.
+    assert found["trust"].state is State.NOTE
+    assert found["tls"].state is found["clock"].state is State.SKIPPED
+
+
+def test_it_reads_well_for_a_person(atoma_command, network):
+    done = atoma_command("doctor")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(" OK      versions")
+    assert "because the proxy says so" in done.stdout
+    assert network.api_key not in done.stdout
+
+
+def test_offline_sends_nothing_and_says_what_was_skipped(examined, network):
+    found, code = examined("--offline")
+    assert code == 0
+    assert network.exchanges == []
+    for name in EVERYTHING[5:]:
+        assert found[name].state is State.SKIPPED
+
+
+def test_no_spend_takes_no_lock(examined, network):
+    found, code = examined("--no-spend")
+    assert code == 0
+    assert found["account"].state is State.OK
+    assert found["lock"].state is found["streams"].state is State.SKIPPED
+    assert all(exchange.path != "/v1/nodes/lock" for exchange in network.exchanges)
+
+
+def test_a_node_that_repeats_nonces_is_told(examined, network):
+    network.nonces = "reused"
+    found, code = examined()
+    assert code == 0
+    assert found["streams"].state is State.NOTE
+    assert "repeats a nonce" in found["streams"].detail
+
+
+def test_a_key_that_is_missing_or_refused(examined, network, monkeypatch):
+    monkeypatch.setenv("ATOMA_API_KEY", "wrong")
+    found, code = examined()
+    assert code == 1
+    assert found["account"].state is State.WRONG
+    assert found["lock"].state is State.SKIPPED
+    monkeypatch.delenv("ATOMA_API_KEY")
+    found, code = examined()
+    assert code == 1
+    assert found["api key"].state is State.WRONG
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"), [("lock-503", "lock"), ("tag-tampered", "round trip")]
+)
+def test_a_failure_is_named_where_it_happened(examined, network, fault, name):
+    network.faults.always(fault)
+    found, code = examined()
+    assert code == 1
+    assert found[name].state is State.WRONG
+    assert found[name].advice
+    assert found["streams"].state is State.SKIPPED
+
+
+def test_an_address_that_cannot_be_used(examined, network, monkeypatch):
+    monkeypatch.setenv("ATOMA_BASE_URL", "http://elsewhere.example")
+    found, code = examined()
+    assert code == 1
+    assert found["address"].state is State.WRONG
+    assert found["name"].state is State.SKIPPED
+
+
+def test_a_name_without_an_address(examined, network, monkeypatch):
+    def nowhere(*_arguments, **_options):
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    found, code = examined()
+    assert code == 1
+    assert found["name"].state is State.WRONG
+    assert found["account"].state is State.SKIPPED
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0, State.OK), (-900, State.WRONG)])
+def test_the_clock_is_compared_with_the_servers(monkeypatch, seconds, state):
+    there = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
+    head = {"date": email.utils.format_datetime(there, usegmt=True)}
+    monkeypatch.setattr(
+        httpx, "get", lambda *_, **__: httpx.Response(200, headers=head)
+    )
+    assert _doctor._clock("https://there.example").state is state
+
+
+def test_a_server_that_tells_no_time_leaves_the_clock_unknown(monkeypatch):
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    assert _doctor._clock("https://there.example").state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(ssl.SSLCertVerificationError("no"), State.WRONG), (OSError(), State.UNKNOWN)],
+)
+def test_tls_that_does_not_come_about(monkeypatch, error, state):
+    def fail(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    assert _doctor._tls("https://there.example").state is state
+
+
+@pytest.mark.parametrize(("days", "state"), [(90, State.OK), (3, State.NOTE)])
+def test_a_certificate_that_ends_soon_is_told(days, state):
+    class Tls:
+        def getpeercert(self):
+            ends = dt.datetime.now(dt.UTC) + dt.timedelta(days=days, hours=1)
+            return {"notAfter": ends.strftime("%b %d %H:%M:%S %Y GMT")}
+
+        def version(self):
+            return "TLSv1.3"
+
+    assert _doctor._certificate(Tls()).state is state
+
+
+def test_a_dependency_of_another_version_is_wrong(examined, network, monkeypatch):
+    wanted = [Requirement("httpx>=99"), Requirement("not-installed>=1")]
+    monkeypatch.setattr(_doctor, "_requirements", lambda: wanted)
+    found, code = examined()
+    assert code == 1
+    assert "httpx" in found["versions"].detail
+    assert "not-installed" not in found["versions"].detail
+
+
+def test_a_sink_that_is_on_is_a_note(monkeypatch):
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    langchain, llama_index = _doctor._tracing()
+    assert langchain.state is State.NOTE
+    assert "langsmith" in langchain.detail.lower()
+    assert llama_index.state is State.OK
+
+
+def test_usage_has_an_exit_code_of_its_own(atoma_command, network):
+    assert atoma_command("doctor", "--nonsense").exit_code == 64
+    assert json.loads(atoma_command("doctor", "--json").stdout)["exit_code"] == 0
