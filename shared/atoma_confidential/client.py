@@ -56,10 +56,10 @@ class Client:
     again after a fork.
 
     Args:
-        http_client: Makes the connections instead of one of ours: for proxies and
-            certificates. Its headers, cookies, auth and redirects are not used, and
-            closing it stays with the caller. It knows no deadline: a server that drips
-            the head of a reply is then waited for.
+        http_client: Makes all connections instead of ours, those of the trust policy
+            among them: for proxies and certificates. Its headers, cookies, auth and
+            redirects are not used, and closing it stays with the caller. It knows no
+            deadline: a server that drips the head of a reply is then waited for.
         **settings: See `ClientSettings`.
 
     Raises:
