@@ -7,11 +7,8 @@ from dataclasses import replace
 import pytest
 from llama_index.core.llms import ChatMessage
 from middleman import Middleman
-<<<<<<< HEAD
-from silicon import Authority, pack
-=======
 from records import RecordedKey
->>>>>>> 732caa9 (Tests: the man in the middle keeps the nodes' records as well)
+from silicon import Authority, pack
 
 import langchain_atoma
 import llama_index_atoma
@@ -25,11 +22,6 @@ ASKED = "Where is canary-heliotrope-5f1d9c buried?"
 
 
 def settings(proxy, trust):
-<<<<<<< HEAD
-    known = {"api_key": proxy.api_key, "base_url": proxy.base_url}
-    known["attestation_url"] = proxy.base_url  # what it cannot forge, it may relay
-    return known | {"trust": trust, "max_retries": 0}
-=======
     return {
         "api_key": proxy.api_key,
         "base_url": proxy.base_url,
@@ -37,7 +29,6 @@ def settings(proxy, trust):
         "attestation_url": proxy.base_url,
         "trust": trust,
     }
->>>>>>> 732caa9 (Tests: the man in the middle keeps the nodes' records as well)
 
 
 def langchain_chat(proxy, trust):
@@ -103,7 +94,12 @@ def pinned(atoma):
     return TrustPolicy.pinned(keys=[atoma.node_public_key])
 
 
-<<<<<<< HEAD
+def recorded_key(atoma):
+    """A policy that fetches: the node's record, which the middleman passes on."""
+    atoma.evidence = atoma.node_public_key
+    return RecordedKey()
+
+
 def nvidia_offline(atoma):
     """Eight GPUs of a test authority vouch for the genuine key."""
     signed = report_nonce(CONTRACT_NONCE, atoma.node_public_key)
@@ -113,16 +109,7 @@ def nvidia_offline(atoma):
     return replace(policy, root=AUTHORITY.fingerprint)
 
 
-POLICIES = [pinned, nvidia_offline]
-=======
-def recorded_key(atoma):
-    """A policy that fetches: the node's record, which the middleman passes on."""
-    atoma.evidence = atoma.node_public_key
-    return RecordedKey()
-
-
-POLICIES = [pinned, recorded_key]
->>>>>>> 732caa9 (Tests: the man in the middle keeps the nodes' records as well)
+POLICIES = [pinned, recorded_key, nvidia_offline]
 """Each, given a genuine Atoma, is to accept its node and no other key."""
 
 
@@ -152,13 +139,8 @@ def test_a_substituted_key_is_refused_before_a_byte_is_sealed_to_it(
     with pytest.raises(AttestationError) as caught:
         call(middleman, policy(atoma))
     assert caught.value.exposure is Exposure.LOCK
-<<<<<<< HEAD
-    assert not any("confidential" in path for path in middleman.paths)
-    assert "/v1/nodes/lock" in middleman.paths
-=======
     record = "/v1/get_node_attestation/3"
     assert set(middleman.paths) <= {"/v1/nodes/lock", record}
->>>>>>> 732caa9 (Tests: the man in the middle keeps the nodes' records as well)
     assert middleman.read == []
     assert not atoma.opened
 
