@@ -96,3 +96,15 @@ def embedded(network):
         return [text for text in texts if not text.startswith("Instruct: ")]
 
     return since
+
+
+@pytest.fixture
+def langsmith(monkeypatch):
+    """Switch LangSmith's tracing on; it remembers the environment, and is to forget."""
+    from langsmith.utils import get_env_var
+
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    get_env_var.cache_clear()
+    yield
+    monkeypatch.delenv("LANGSMITH_TRACING")
+    get_env_var.cache_clear()

@@ -1,15 +1,25 @@
 """`atoma doctor`: each thing it looks at can be found well, and can be found wrong."""
 
+import contextlib
 import datetime as dt
 import email.utils
 import json
 import socket
 import ssl
+import threading
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
+from silicon import Issued
 
 from atoma_cli import _doctor
 from atoma_cli._findings import State
@@ -164,16 +174,40 @@ def test_a_server_that_tells_no_time_leaves_the_clock_unknown(monkeypatch):
     assert _doctor._clock("https://there.example").state is State.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("error", "state"),
-    [(ssl.SSLCertVerificationError("no"), State.WRONG), (OSError(), State.UNKNOWN)],
-)
-def test_tls_that_does_not_come_about(monkeypatch, error, state):
-    def fail(*_arguments, **_options):
-        raise error
+@pytest.fixture
+def untrusted(tmp_path):
+    """A TLS server whose certificate nobody vouches for; gives its port."""
+    issued = Issued("localhost", curve=ec.SECP256R1(), digest=SHA256())
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(
+        issued.pem
+        + issued.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_refused, args=(listener, context))
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
 
-    monkeypatch.setattr(socket, "create_connection", fail)
-    assert _doctor._tls("https://there.example").state is state
+
+def _refused(listener, context):
+    plain, _ = listener.accept()
+    with plain, contextlib.suppress(OSError):
+        context.wrap_socket(plain, server_side=True).close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_wrong(untrusted):
+    found = _doctor._tls(f"https://127.0.0.1:{untrusted}")
+    assert found.state is State.WRONG
+    assert "not accepted" in found.detail
+
+
+def test_where_nobody_listens_tls_is_unknown():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert _doctor._tls(f"https://127.0.0.1:{port}").state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(("days", "state"), [(90, State.OK), (3, State.NOTE)])
@@ -198,8 +232,7 @@ def test_a_dependency_of_another_version_is_wrong(examined, network, monkeypatch
     assert "not-installed" not in found["versions"].detail
 
 
-def test_a_sink_that_is_on_is_a_note(monkeypatch):
-    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+def test_a_sink_that_is_on_is_a_note(langsmith):
     langchain, llama_index = _doctor._tracing()
     assert langchain.state is State.NOTE
     assert "langsmith" in langchain.detail.lower()

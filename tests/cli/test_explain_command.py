@@ -66,8 +66,7 @@ def test_it_needs_no_key(atoma_command, network, monkeypatch):
     assert "nothing is written" in done.stdout
 
 
-def test_a_sink_that_is_on_is_named(atoma_command, network, monkeypatch):
-    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+def test_a_sink_that_is_on_is_named(atoma_command, network, langsmith):
     told = json.loads(atoma_command("explain", "--json").stdout)
     assert "langsmith" in told["tracing"]["LangChain"].lower()
 
