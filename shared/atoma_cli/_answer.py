@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "show_verdict", "stream_answer"]
 
-_ASSURANCES = {"proxy_asserted": "for which the proxy alone vouches"}
+_ASSURANCES = {
+    "proxy_asserted": "for which the proxy alone vouches",
+    "key_pinned": "which is pinned",
+    "gpu_witnessed": "for which NVIDIA GPUs vouch",
+    "gpu_witnessed_measured": "for which NVIDIA GPUs vouch, measured",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ def show_verdict(verdict: Verdict) -> None:
     assurance = str(verdict["assurance"])
     checks = (
         f"Sealed to node {verdict['node']}, key {verdict['key']}, "
-        f"{_ASSURANCES.get(assurance, f'accepted by {assurance}')}. "
+        f"{_ASSURANCES.get(assurance, f'accepted as {assurance}')}. "
         f"Answer: {verdict['stream']}, hash {verdict['hash']}, "
         f"signature {verdict['signature']}."
     )

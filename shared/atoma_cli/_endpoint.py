@@ -5,7 +5,11 @@ from __future__ import annotations
 import enum
 import ipaddress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atoma_confidential import TrustPolicy
 
 __all__ = [
     "CHAT_MODEL",
@@ -75,6 +79,17 @@ class Endpoint:
     confidential: bool = True
     base_url: str | None = None
     api_key: str | None = None
+    pins: Path | None = None
+
+    @property
+    def trust(self) -> TrustPolicy | None:
+        """With a file of pins, nodes have to stay as they were first met."""
+        if self.pins is None:
+            return None
+        from atoma_confidential import PinFile, TrustPolicy  # noqa: PLC0415  heavy
+
+        known = PinFile(self.pins)
+        return TrustPolicy.on_first_use(known, TrustPolicy.proxy_asserted())
 
     @property
     def query_instruction(self) -> str:
@@ -91,5 +106,8 @@ class Endpoint:
             "tracing_policy": "suppress",
             "base_url": self.base_url,
             "api_key": self.api_key,
+            "trust": self.trust,
+            # A pin that a live stream is not held to would be none.
+            "signatures": "all" if self.pins else None,
         }
         return {name: value for name, value in settings.items() if value is not None}

@@ -4,6 +4,7 @@ import pytest
 
 from atoma_confidential import PinFile, PinMismatchError
 from atoma_confidential.attestation import SeenKey, SeenSigner
+from atoma_local import Node
 
 KEY = "00112233aabbccdd"
 ADDRESS = "0x" + "1a" * 32
@@ -164,3 +165,22 @@ def test_a_file_that_cannot_be_used_is_one_red_line(atoma_command, pins, command
 @pytest.mark.parametrize("arguments", [["accept"], ["accept", "-1"], ["forget", "x"]])
 def test_a_node_that_is_no_number_is_a_usage_error(atoma_command, arguments):
     assert atoma_command("trust", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("mode", ["live", "buffered"])
+def test_a_conversation_keeps_a_node_to_its_signer(
+    atoma_command, network, tmp_path, monkeypatch, mode
+):
+    """The pin is made by the first answer, and a stranger's answer is not shown."""
+    file = tmp_path / "own" / "pins.json"
+    arguments = ("chat", "--pins", file, "--stream-mode", mode)
+    first = atoma_command(*arguments, input="Hello\n")
+    assert first.exit_code == 0, first.stderr
+    (pins,) = PinFile(file).read().nodes.values()
+    assert pins.signer.value == network.node.address
+
+    monkeypatch.setattr(network.node, "sign", Node().sign)
+    second = atoma_command(*arguments, input="Hello\n")
+    assert second.exit_code == 1
+    assert "atoma trust accept" in second.stderr
+    assert "stand-in" not in second.stdout

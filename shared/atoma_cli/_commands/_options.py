@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ __all__ = [
     "FrameworkOption",
     "JsonOption",
     "ModelOption",
+    "PinsOption",
     "StreamModeOption",
     "not_blank",
 ]
@@ -47,3 +49,12 @@ FrameworkOption = Annotated[
     Framework, typer.Option(help="Whose models, pipeline and store to use.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+PinsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        dir_okay=False,
+        show_default=False,
+        help="Keep nodes to the signer they were first met with, in this file.",
+    ),
+]

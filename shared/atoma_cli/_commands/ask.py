@@ -13,6 +13,7 @@ from ._options import (
     ConfidentialOption,
     FrameworkOption,
     ModelOption,
+    PinsOption,
     StreamModeOption,
     not_blank,
 )
@@ -62,10 +63,15 @@ def ask(
     ] = None,
     stream_mode: StreamModeOption = StreamMode.AUTO,
     confidential: ConfidentialOption = True,
+    pins: PinsOption = None,
 ) -> None:
     """Answer a question from a folder of documents, and list the sources."""
     endpoint = Endpoint(
-        model, embedding_model, stream_mode=stream_mode, confidential=confidential
+        model,
+        embedding_model,
+        stream_mode=stream_mode,
+        confidential=confidential,
+        pins=pins,
     )
     with failures():
         with err.status("Loading …"):

@@ -9,7 +9,7 @@ import typer
 
 from .._console import failures, out
 from .._endpoint import CHAT_MODEL, Endpoint, Framework, StreamMode
-from ._options import ConfidentialOption, ModelOption, StreamModeOption
+from ._options import ConfidentialOption, ModelOption, PinsOption, StreamModeOption
 
 if TYPE_CHECKING:
     from .._backend import Answerer
@@ -35,11 +35,14 @@ def chat(
     ] = None,
     stream_mode: StreamModeOption = StreamMode.AUTO,
     confidential: ConfidentialOption = True,
+    pins: PinsOption = None,
 ) -> None:
     """Talk to a model; /new starts over, Ctrl-D ends."""
     if receipt is not None and not confidential:
         raise typer.BadParameter("plain answers are not signed", param_hint="--receipt")
-    endpoint = Endpoint(model, stream_mode=stream_mode, confidential=confidential)
+    endpoint = Endpoint(
+        model, stream_mode=stream_mode, confidential=confidential, pins=pins
+    )
     with failures():
         from .._backend import connect  # noqa: PLC0415  heavy
         from .._chat import converse, read_line  # noqa: PLC0415  likewise
