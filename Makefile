@@ -54,7 +54,8 @@ core: $(VENV)/.test
 others: $(VENV)/.test $(VENV_SDK)/.ready
 	ATOMA_SDK_PYTHON="$(abspath $(VENV_SDK))/bin/python" \
 		$(BIN)/pytest --ignore=tests/confidential \
-		--numprocesses=auto --maxprocesses=4 --dist=loadfile
+		--numprocesses=auto --maxprocesses=4 \
+		--dist=loadfile --no-loadscope-reorder
 
 clean:
 	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache

@@ -86,6 +86,14 @@ class Recorded:
 _TOTALS = pytest.StashKey[dict[str, int]]()
 
 
+# They mostly wait for installations: let the others run meanwhile.
+_FIRST = {"test_packaging.py", "test_official_sdk.py"}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in _FIRST)
+
+
 def pytest_configure(config):
     config.stash[_TOTALS] = {"requests": 0, "sealed": 0, "bytes": 0, "carried": 0}
 

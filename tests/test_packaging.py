@@ -184,7 +184,8 @@ def test_the_commands_are_installed(full, command):
     assert "Usage: atoma" in done.stdout
 
 
-def test_the_installed_command_indexes_and_asks(full, tmp_path):
+@pytest.mark.parametrize("framework", ["langchain", "llama-index"])
+def test_the_installed_command_indexes_and_asks(full, tmp_path, framework):
     """Every import of the longest command is declared by the extra."""
     (tmp_path / "bees.md").write_text("# Bees\n\nA bee dances to show the way.")
     script = (
@@ -197,9 +198,9 @@ def test_the_installed_command_indexes_and_asks(full, tmp_path):
         "    sys.argv = ['atoma', *sys.argv[1:]]\n"
         "    app()\n"
     )
-    index = ("--index-dir", tmp_path / "index")
+    options = ("--framework", framework, "--index-dir", tmp_path / "index")
     done = full.run(
-        full.python, "-c", script, "ask", *index, tmp_path, "What does a bee do?"
+        full.python, "-c", script, "ask", *options, tmp_path, "What does a bee do?"
     )
 
     assert "bees.md, passage 1" in done.stdout
