@@ -242,4 +242,4 @@ def entry(kind, chain, report):
 
 def pack(entries):
     """Return the record that a node publishes."""
-    return zlib.compress(json.dumps(entries).encode())
+    return zlib.compress(json.dumps(entries, separators=(",", ":")).encode())

@@ -58,7 +58,7 @@ class RimAuthority:
         )
         return (
             f'{written or head}<ds:Signature xmlns:ds="{DSIG}">{info(digest)}'
-            f"<ds:SignatureValue>{lines(signature)}</ds:SignatureValue>"
+            f"<ds:SignatureValue>{b64(signature)}</ds:SignatureValue>"
             f"<ds:KeyInfo><ds:X509Data>{chain}</ds:X509Data></ds:KeyInfo>"
             "</ds:Signature></SoftwareIdentity>"
         ).encode()
@@ -80,7 +80,7 @@ def info(digest):
         f'<ds:Transform Algorithm="{DSIG}enveloped-signature"/>'
         f'<ds:Transform Algorithm="{C14N}"/></ds:Transforms>'
         f'<ds:DigestMethod Algorithm="{MORE}sha384"/>'
-        f"<ds:DigestValue>{base64.b64encode(digest).decode()}</ds:DigestValue>"
+        f"<ds:DigestValue>{b64(digest)}</ds:DigestValue>"
         "</ds:Reference></ds:SignedInfo>"
     )
 
@@ -121,8 +121,12 @@ def resource(index, *digests, active=None, **changes):
     return f"\n        <ns0:Resource{text}></ns0:Resource>"
 
 
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
 def lines(data):
-    text = base64.b64encode(data).decode()
+    text = b64(data)
     return "\n".join(text[i : i + 64] for i in range(0, len(text), 64))
 
 

@@ -20,6 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.utils import CryptographyDeprecationWarning
 
 from atoma_confidential.errors import ChainRejectedError, EvidenceFormatError
 
@@ -31,6 +32,11 @@ _PEM = re.compile(
     rb"-----END CERTIFICATE-----\n"
 )
 _KNOWN_CRITICAL = (x509.BasicConstraints.oid, x509.KeyUsage.oid)
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.UnsupportedGeneralNameType),  # which are neither
+    CryptographyDeprecationWarning,  # of a serial number, where warnings are errors
+)
 _COORDINATE_BYTES = 48
 
 
@@ -54,7 +60,7 @@ class Chain:
 
 
 def load_pem_chain(pem: bytes, *, levels: int, root: bytes) -> Chain:
-    """Return the chain in a PEM file that has nothing else in it; see `load_chain`.
+    """Return the chain in PEM with nothing else in it; see `load_chain`.
 
     Only the last line end may be missing. Text that is not the one encoding of its
     certificates is refused, so that equal chains are equal bytes.
@@ -63,7 +69,7 @@ def load_pem_chain(pem: bytes, *, levels: int, root: bytes) -> Chain:
     blocks = [found[1].replace(b"\n", b"") for found in _PEM.finditer(text)]
     ders = [_decode(block) for block in blocks]
     if b"".join(map(_encode, ders)) != text:
-        raise EvidenceFormatError("The certificates are not a plain PEM file.")
+        raise EvidenceFormatError("The certificates are not plain PEM.")
     return load_chain(ders, levels=levels, root=root)
 
 
@@ -88,18 +94,18 @@ def load_chain(ders: Sequence[bytes], *, levels: int, root: bytes) -> Chain:
         raise ChainRejectedError("The certificates lead to another root.")
     try:
         chain = [x509.load_der_x509_certificate(der) for der in ders]
-        _check_leaf(chain[0])
-        for depth, (child, issuer) in enumerate(pairwise(chain)):
+        # From the root, whose own signature says nothing: its fingerprint is pinned.
+        # So names and extensions are read only of what was signed under it.
+        for issuer, child in pairwise(reversed(chain)):
             _check_issued(child, issuer)
+        _check_leaf(chain[0])
+        for depth, issuer in enumerate(chain[1:]):
             _check_issuer(issuer, below=depth)
-        # The root's own signature says nothing: its fingerprint is what is pinned.
         begins = max(c.not_valid_before_utc.timestamp() for c in chain)
         ends = min(c.not_valid_after_utc.timestamp() for c in chain)
-    except InvalidSignature:
-        failed = "one was not signed by the next"
     except (x509.ExtensionNotFound, x509.DuplicateExtension):
         failed = "an extension is missing or comes twice"
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         failed = ""
     else:
         return Chain(chain[0], begins, ends)
@@ -143,12 +149,18 @@ def _key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
 
 
 def _check_issued(child: x509.Certificate, issuer: x509.Certificate) -> None:
-    if child.issuer != issuer.subject:
-        raise _rejected("one does not name the next as its issuer")
+    _key(issuer)
     if not isinstance(child.signature_hash_algorithm, SHA384):
         raise _rejected("one is not signed over SHA-384")
-    _key(issuer)
-    child.verify_directly_issued_by(issuer)
+    try:
+        child.verify_directly_issued_by(issuer)
+    except InvalidSignature:
+        failed = "one was not signed by the next"
+    except ValueError:
+        failed = "one does not name the next as its issuer"
+    else:
+        return
+    raise _rejected(failed)
 
 
 def _check_issuer(issuer: x509.Certificate, *, below: int) -> None:

@@ -29,7 +29,7 @@ from atoma_confidential.errors import (
 
 from ._about import about
 from ._c14n import canonicalize, elements
-from .chain import load_chain, verify_raw
+from .chain import load_pem_chain, verify_raw
 from .nvidia import Device
 from .report import SIGNATURE_BYTES
 
@@ -56,12 +56,13 @@ _SIGNATURE = b'<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
 _INFO_END = b"</ds:SignedInfo>"
 _BASE64 = rb"[0-9A-Za-z+/=\n]+"
 _SIGNER = re.compile(
-    rb"<ds:SignatureValue>(" + _BASE64 + rb")</ds:SignatureValue>"
+    rb"<ds:SignatureValue>([0-9A-Za-z+/=]+)</ds:SignatureValue>"
     rb"<ds:KeyInfo><ds:X509Data>"
     rb"((?:<ds:X509Certificate>" + _BASE64 + rb"</ds:X509Certificate>){1,8})"
     rb"</ds:X509Data></ds:KeyInfo></ds:Signature></SoftwareIdentity>\s*"
 )
 _CERTIFICATE = re.compile(rb">(" + _BASE64 + rb")<")
+_PEM = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n"
 _NAMESPACES = {
     "xmlns": "http://standards.iso.org/iso/19770/-2/2015/schema.xsd",
     "xmlns:ns0": "http://standards.iso.org/iso/19770/-2/2015/schema.xsd",
@@ -144,8 +145,8 @@ def parse_rim(document: bytes, *, root: bytes = RIM_ROOT) -> Rim:
     signature = _decoded(parts[1])
     if info + info_end != expected or len(signature) != SIGNATURE_BYTES:
         raise EvidenceSignatureError("They are not what was signed.")
-    ders = [_decoded(found[1]) for found in _CERTIFICATE.finditer(parts[2])]
-    chain = load_chain(ders, levels=_LEVELS, root=root)
+    pem = b"".join(_PEM % found[1] for found in _CERTIFICATE.finditer(parts[2]))
+    chain = load_pem_chain(pem, levels=_LEVELS, root=root)
     if not verify_raw(chain.key(), signature, canonical_info):
         raise EvidenceSignatureError("They were not signed by their signer.")
     digest = hashlib.sha256(document).hexdigest()
@@ -289,14 +290,12 @@ def _resource(attributes: dict[str, str]) -> tuple[int, frozenset[bytes]]:
 
 
 def _decoded(text: bytes) -> bytes:
-    """Decode base64 in lines of any length."""
-    plain = text.replace(b"\n", b"")
     try:
-        data = base64.b64decode(plain, validate=True)
+        data = base64.b64decode(text, validate=True)
     except ValueError:
         data = b""
-    if base64.b64encode(data) != plain:
-        raise _broken("a certificate or signature is not base64")
+    if base64.b64encode(data) != text:
+        raise _broken("the signature is not base64")
     return data
 
 

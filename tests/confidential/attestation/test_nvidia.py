@@ -144,7 +144,7 @@ def chain_of(*issued):
         (lambda c: [*c[:4], c[3], c[4]], "6 certificates where 5"),
         (lambda c: c[::-1], "another root"),
         (lambda c: [c[0], c[2], c[1], c[3], c[4]], "name the next as its issuer"),
-        (lambda c: [c[1], c[1], c[2], c[3], c[4]], "not for signing reports"),
+        (lambda c: [c[1], c[1], c[2], c[3], c[4]], "name the next as its issuer"),
         (lambda c: [c[0], c[0], c[2], c[3], c[4]], "name the next as its issuer"),
     ],
 )
@@ -258,7 +258,7 @@ def test_certificates_are_valid_from_their_first_to_their_last_second(authority,
     ],
 )
 def test_a_chain_is_plain_pem_and_nothing_else(gpu, check, change):
-    with pytest.raises(EvidenceFormatError, match="not a plain PEM file"):
+    with pytest.raises(EvidenceFormatError, match="not plain PEM"):
         check(entry("device", change(gpu.chain), gpu.report(NONCE)))
 
 

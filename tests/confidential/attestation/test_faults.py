@@ -1,0 +1,121 @@
+"""Ten thousand faults, none accepted: random bits and cuts in all that is verified.
+
+Seeded, so that a failure can be repeated. What is changed is what an attacker would
+change: not only the compressed record, whose checksum finds most of it, but what comes
+out of it, packed again.
+"""
+
+import json
+import random
+import zlib
+from collections import Counter
+
+import pytest
+from appraisal import KEY
+from silicon import NOW, entry, pack
+from silicon_nras import URL, Service
+from silicon_rim import RimAuthority, golden
+
+from atoma_confidential.attestation.evidence import parse_evidence, report_nonce
+from atoma_confidential.attestation.nras import check_token
+from atoma_confidential.attestation.nvidia import verify_evidence
+from atoma_confidential.attestation.policy import Fetched
+from atoma_confidential.attestation.result import Gpu
+from atoma_confidential.attestation.rim import parse_rim
+from atoma_confidential.errors import AttestationError
+
+NONCE = report_nonce(7, KEY)
+ROUNDS = {
+    "record": 3_000,
+    "document": 2_000,
+    "chain": 2_500,
+    "report": 1_500,
+    "reference values": 1_000,
+    "token": 750,
+    "keys": 250,
+}
+assert sum(ROUNDS.values()) >= 10_000
+
+
+def faults(data, rng, count):
+    """Yield copies with one bit flipped, or cut short, or with a part left out."""
+    for _ in range(count):
+        at = rng.randrange(len(data))
+        match rng.randrange(8):
+            case 0:
+                yield data[:at]
+            case 1:
+                yield data[:at] + data[at + rng.randint(1, 8) :]
+            case _:
+                flipped = data[at] ^ 1 << rng.randrange(8)
+                yield data[:at] + bytes([flipped]) + data[at + 1 :]
+
+
+def compact(value):
+    """Return JSON without white space, which means nothing."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@pytest.fixture(scope="module")
+def subjects(authority, gpu):
+    """Return for each subject its good bytes and how to verify such bytes."""
+    report = gpu.report(NONCE)
+    root = authority.fingerprint
+
+    def verify(compressed):
+        items = parse_evidence(compressed)
+        return verify_evidence(items, nonce=NONCE, now=NOW, root=root)
+
+    def verify_entry(chain, report):
+        return verify(pack([entry("device", chain, report)]))
+
+    rims = RimAuthority()
+    document = rims.document("570.124.06", golden(*range(6)))
+    service = Service()
+    answer = compact(service.answer(NONCE, ["1001"]))
+    key = service.jwks()["keys"][1]
+    del key["x5c"]  # which is not read
+    keys = compact({"keys": [key]})
+    chip = Gpu("GH100", "", "1001", "", "", "", "")
+
+    def verify_token(answer, keys):
+        return check_token(
+            Fetched(200, answer),
+            Fetched(200, keys),
+            issuer=URL,
+            nonce=NONCE,
+            gpus=[chip],
+            now=NOW,
+        )
+
+    record = pack([entry("device", gpu.chain, report)])
+    return {
+        "record": (record, verify),
+        "document": (zlib.decompress(record), lambda data: verify(zlib.compress(data))),
+        "chain": (gpu.chain, lambda data: verify_entry(data, report)),
+        "report": (report, lambda data: verify_entry(gpu.chain, data)),
+        "reference values": (document, lambda d: parse_rim(d, root=rims.fingerprint)),
+        "token": (answer, lambda data: verify_token(data, keys)),
+        "keys": (keys, lambda data: verify_token(answer, data)),
+    }
+
+
+@pytest.mark.parametrize("subject", ROUNDS)
+def test_no_fault_is_accepted(subjects, subject, faults_refused):
+    good, verify = subjects[subject]
+    assert verify(good)
+    rng = random.Random(f"2026 {subject}")  # noqa: S311 - to be repeated, not secret
+    refused = Counter()
+    for fault in faults(good, rng, ROUNDS[subject]):
+        try:
+            verify(fault)
+        except AttestationError as error:
+            refused[type(error).__name__] += 1
+        else:
+            # The bits that fill the last byte of a deflate stream mean nothing.
+            assert subject == "record", fault
+            assert zlib.decompress(fault) == zlib.decompress(good)
+            refused["the same"] += 1
+    assert refused.total() == ROUNDS[subject]
+    assert refused.pop("the same", 0) < 8
+    faults_refused[subject] = refused
