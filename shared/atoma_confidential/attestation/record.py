@@ -1,7 +1,7 @@
 """The record that the network's credentials service keeps of a node's evidence.
 
 The request and the reading of its answer; what the evidence is worth is for others.
-Nodes were seen to have no record at all (protocol 10.3): that is never a success.
+Many nodes have no record at all (protocol 2.2): that is never a success.
 """
 
 from __future__ import annotations
