@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from .attestation import AttestationResult
-from .attestation.result import NOT_PROVEN
+from .attestation import AttestationResult, OpenPoint
 
 __all__ = ["Verdict"]
-
-_IN_SHORT = {
-    **dict(
-        zip(
-            NOT_PROVEN,
-            ("confidential VM", "software", "placement", "operator"),
-            strict=True,
-        )
-    ),
-    "that the key is that of this node": "node key",
-    "that the first contact with the node was genuine": "first contact",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +49,7 @@ class Verdict:
             sealed=True,
             assurance=why.assurance.value,
             policy=why.policy,
-            not_proven=", ".join(_IN_SHORT.get(one, one) for one in why.not_proven),
+            not_proven=", ".join(map(_in_short, why.not_proven)),
             node=node,
             key=why.key,
             stream=stream,
@@ -90,3 +77,7 @@ class Verdict:
     def as_dict(self) -> dict[str, bool | int | str]:
         """Return the fields as plain values, for the frameworks' metadata."""
         return asdict(self)
+
+
+def _in_short(point: OpenPoint) -> str:
+    return point.name.lower().replace("_", " ")

@@ -12,7 +12,7 @@ from atoma_confidential import (
 )
 from atoma_confidential.attestation import Assurance
 from atoma_confidential.attestation.policy import Fetch
-from atoma_confidential.attestation.result import NOT_PROVEN
+from atoma_confidential.attestation.result import NEVER_PROVEN
 
 RECORD = "/v1/get_node_attestation/{}"
 
@@ -41,7 +41,7 @@ class RecordedKey(TrustPolicy):
             node=candidate.node,
             policy=self.name,
             assurance=Assurance.GPU_WITNESSED,
-            not_proven=NOT_PROVEN,
+            not_proven=NEVER_PROVEN,
             verified_at=now,
             expires_at=None if self.seconds is None else now + self.seconds,
         )

@@ -2,7 +2,7 @@
 
 from .pins import NodePins, Pin, Pins, PinStore, SeenKey, SeenSigner
 from .policy import TrustPolicy
-from .result import Assurance, AttestationResult, Check, Gpu, Outcome
+from .result import Assurance, AttestationResult, Check, Gpu, OpenPoint, Outcome
 from .sui import SuiContract
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Check",
     "Gpu",
     "NodePins",
+    "OpenPoint",
     "Outcome",
     "Pin",
     "PinStore",

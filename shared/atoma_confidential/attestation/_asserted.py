@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .policy import Appraisal, Candidate, TrustPolicy
-from .result import NOT_PROVEN, Assurance, AttestationResult, Check, Outcome
+from .result import Assurance, AttestationResult, Check, Outcome
 
 __all__ = ["ProxyAsserted"]
 
 _NOTHING = "accepted because the proxy says so"
-_OWNER = "that the key is that of this node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +33,4 @@ class ProxyAsserted(TrustPolicy):
             assurance=Assurance.PROXY_ASSERTED,
             verified_at=now,
             checks=(Check("key", Outcome.SKIPPED, _NOTHING),),
-            not_proven=(*NOT_PROVEN, _OWNER),
         )

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from ..receipt import Signer
 from .pins import NodePins, PinStore, SeenKey, SeenSigner
 from .policy import Appraisal, Candidate, TrustPolicy
-from .result import Check, Outcome
+from .result import Check, OpenPoint, Outcome
 
 __all__ = ["OnFirstUse"]
 
 _NO_CHIPS = "no GPU is named: the key is logged, and only the signer is pinned"
-_FIRST_CONTACT = "that the first contact with the node was genuine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class OnFirstUse(TrustPolicy):
             result,
             policy=self.name,
             checks=(*result.checks, check),
-            not_proven=(*result.not_proven, _FIRST_CONTACT),
+            not_proven=(*result.not_proven, OpenPoint.FIRST_CONTACT),
             expires_at=now if once else result.expires_at,
         )
 

@@ -26,14 +26,12 @@ from .nvidia import NVIDIA_ROOT, Device, gpus_of, verify_evidence
 from .policy import Appraisal, Candidate, Fetch, Fetched, TrustPolicy
 from .record import read_record, record_request
 from .result import (
-    FIRMWARE,
     OPEN_POINTS,
-    OWNER,
-    WITNESS,
     Assurance,
     AttestationResult,
     Check,
     Gpu,
+    OpenPoint,
     Outcome,
 )
 from .rim import Rim, RimSource, load_rims, match_rims
@@ -116,20 +114,7 @@ class EvidencePolicy(TrustPolicy):
     def vouch(
         self, candidate: Candidate, *, now: float
     ) -> Generator[Fetch, Fetched, Vouched]:
-        """Return verified evidence of allowed devices for this key.
-
-        Keys may be rotated between the lock and the evidence: what is about another
-        key or nonce is fetched once more before it is refused.
-        """
-        try:
-            return (yield from self._vouch(candidate, now))
-        except KeyNotBoundError:
-            pass
-        return (yield from self._vouch(candidate, now))
-
-    def _vouch(
-        self, candidate: Candidate, now: float
-    ) -> Generator[Fetch, Fetched, Vouched]:
+        """Return verified evidence of allowed devices for this key."""
         found = yield from _find(self.nonce, candidate)
         nonce = report_nonce(found.contract_nonce, candidate.recipient.public_key)
         items = parse_evidence(found.evidence)
@@ -176,7 +161,9 @@ class EvidencePolicy(TrustPolicy):
     ) -> AttestationResult:
         """Say what was checked, and that no firmware was and no revocation."""
         found = vouched.found
-        proven = {WITNESS, OWNER} if found.from_chain else {WITNESS}
+        proven = {OpenPoint.GENUINE_GPU}
+        if found.from_chain:
+            proven.add(OpenPoint.NODE_KEY)
         return AttestationResult(
             key=candidate.recipient.fingerprint,
             node=candidate.node,
@@ -228,7 +215,9 @@ def with_measurements(
             *(c for c in result.checks if c.name not in replaced),
             *replaced.values(),
         ),
-        not_proven=tuple(point for point in result.not_proven if point != FIRMWARE),
+        not_proven=tuple(
+            point for point in result.not_proven if point is not OpenPoint.FIRMWARE
+        ),
         expires_at=min(expires_at, result.expires_at or expires_at),
     )
 

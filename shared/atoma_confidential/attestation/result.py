@@ -10,15 +10,13 @@ import enum
 from dataclasses import dataclass
 
 __all__ = [
-    "FIRMWARE",
-    "NOT_PROVEN",
+    "NEVER_PROVEN",
     "OPEN_POINTS",
-    "OWNER",
-    "WITNESS",
     "Assurance",
     "AttestationResult",
     "Check",
     "Gpu",
+    "OpenPoint",
     "Outcome",
 ]
 
@@ -74,19 +72,34 @@ class Gpu:
     firmware_id: str
 
 
-NOT_PROVEN = (
-    "that the key is held inside a confidential VM",
-    "what software runs",
-    "that these GPUs run your request",
-    "anything about the operator",
+class OpenPoint(enum.StrEnum):
+    """Something that a result does not prove; its name is the short form."""
+
+    CONFIDENTIAL_VM = "that the key is held inside a confidential VM"
+    SOFTWARE = "what software runs"
+    PLACEMENT = "that these GPUs run your request"
+    OPERATOR = "anything about the operator"
+    GENUINE_GPU = "that a genuine GPU vouched for the key"
+    NODE_KEY = "that the key is that of this node"
+    FIRMWARE = "that the GPUs' firmware is NVIDIA's, with debugging off"
+    FIRST_CONTACT = "that the first contact with the node was genuine"
+
+
+NEVER_PROVEN = (
+    OpenPoint.CONFIDENTIAL_VM,
+    OpenPoint.SOFTWARE,
+    OpenPoint.PLACEMENT,
+    OpenPoint.OPERATOR,
 )
 """What remains open even where all of the network's evidence is good."""
 
-WITNESS = "that a genuine GPU vouched for the key"
-OWNER = "that the key is that of this node"
-FIRMWARE = "that the GPUs' firmware is NVIDIA's, with debugging off"
-OPEN_POINTS = (*NOT_PROVEN, WITNESS, OWNER, FIRMWARE)
-"""All that may remain open; a policy leaves out what it has proven."""
+OPEN_POINTS = (
+    *NEVER_PROVEN,
+    OpenPoint.GENUINE_GPU,
+    OpenPoint.NODE_KEY,
+    OpenPoint.FIRMWARE,
+)
+"""What is open from the start; a policy leaves out what it has proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +128,7 @@ class AttestationResult:
     verified_at: float
     checks: tuple[Check, ...] = ()
     gpus: tuple[Gpu, ...] = ()
-    not_proven: tuple[str, ...] = OPEN_POINTS
+    not_proven: tuple[OpenPoint, ...] = OPEN_POINTS
     nonce_source: str = ""
     evidence_digest: str = ""
     expires_at: float | None = None

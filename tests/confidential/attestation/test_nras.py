@@ -18,7 +18,7 @@ from atoma_confidential import TrustPolicy
 from atoma_confidential.attestation.evidence import report_nonce
 from atoma_confidential.attestation.nras import check_token
 from atoma_confidential.attestation.policy import Fetched
-from atoma_confidential.attestation.result import NOT_PROVEN, OWNER, Gpu
+from atoma_confidential.attestation.result import NEVER_PROVEN, Gpu, OpenPoint
 from atoma_confidential.errors import (
     DeviceNotAllowedError,
     EvidenceRejectedError,
@@ -373,7 +373,7 @@ def test_evidence_is_verified_then_asked_about(nras, network):
     assert outcomes(result)["measurements"] == "passed"
     assert outcomes(result)["revocation"] == "passed"
     assert [check.name for check in result.checks].count("measurements") == 1
-    assert result.not_proven == (*NOT_PROVEN, OWNER)
+    assert result.not_proven == (*NEVER_PROVEN, OpenPoint.NODE_KEY)
     assert result.expires_at == NOW + 900
 
 

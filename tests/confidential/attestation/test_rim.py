@@ -12,7 +12,7 @@ from silicon_rim import SWID, RimAuthority, content, golden, resource
 from atoma_confidential import TrustPolicy
 from atoma_confidential.attestation._c14n import canonicalize
 from atoma_confidential.attestation.evidence import report_nonce
-from atoma_confidential.attestation.result import FIRMWARE, NOT_PROVEN, OWNER
+from atoma_confidential.attestation.result import NEVER_PROVEN, OpenPoint
 from atoma_confidential.attestation.rim import load_rims, parse_rim
 from atoma_confidential.errors import (
     ChainRejectedError,
@@ -346,8 +346,8 @@ def outcomes(result):
 def test_gpus_that_match_are_measured(measured):
     result = measured(chips=2)
     assert result.assurance == "gpu_witnessed_measured"
-    assert result.not_proven == (*NOT_PROVEN, OWNER)
-    assert FIRMWARE not in result.not_proven
+    assert result.not_proven == (*NEVER_PROVEN, OpenPoint.NODE_KEY)
+    assert OpenPoint.FIRMWARE not in result.not_proven
     assert outcomes(result)["measurements"] == "passed"
     assert outcomes(result)["revocation"] == "skipped"
     assert "reference signers" not in outcomes(result)
