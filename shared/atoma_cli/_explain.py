@@ -95,7 +95,7 @@ def show_account(account: Account) -> None:
             _show_crossing(crossing)
         _line("in each answer, in clear", call.answer_clear)
     last = [*account.calls.values()][-1]
-    _party(f"Policy: {last.policy}", ())
+    _party(f"Policy: {last.policy}", [f"asks {asked}" for asked in last.asked])
     _party("The proxy, and who controls it", last.proxy)
     _party("The node", last.node)
     _party("The network between", last.network)

@@ -60,6 +60,7 @@ class Explanation:
         crossings: The requests, in their order.
         answer_clear: The fields of an answer that cross readably.
         policy: Name of the policy that would have to accept the node's key.
+        asked: Whom that policy would ask about it, and what they would learn.
         proxy: What the proxy, and whoever controls it, sees or can find out.
         node: What the node that serves the request sees.
         network: What the network between them sees.
@@ -68,6 +69,7 @@ class Explanation:
     crossings: tuple[Crossing, ...]
     answer_clear: tuple[str, ...]
     policy: str
+    asked: tuple[str, ...]
     proxy: tuple[str, ...]
     node: tuple[str, ...]
     network: tuple[str, ...]
@@ -94,6 +96,7 @@ def explain(session: Session, request: Request, *, stream: bool = False) -> Expl
         tuple(_crossing(send, content) for send in sends),
         _wire.CLEAR_REPLY_FIELDS if session.confidential else ("everything",),
         session.trust.name if session.confidential else "none",
+        session.trust.asks if session.confidential else (),
         **(_SEALED if session.confidential else _PLAIN),
     )
 

@@ -26,6 +26,7 @@ class Call(Strict):
     crossings: list[Crossing]
     answer_clear: list[str]
     policy: str
+    asked: list[str]
     proxy: list[str]
     node: list[str]
     network: list[str]

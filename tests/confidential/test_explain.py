@@ -110,6 +110,42 @@ def test_the_policy_is_named_and_not_asked(connect):
         assert client.explain(MESSAGES, model=CHAT).policy == "pinned"
 
 
+SUI = {"rpc_url": "https://sui.example/key-of-a-provider", "atoma_db": "0x1"}
+RECORD = "the keeper of the nodes' records: which node"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked"),
+    [
+        (ac.TrustPolicy.proxy_asserted(), ()),
+        (ac.TrustPolicy.nvidia_offline(nonce=1), (RECORD,)),
+        (
+            ac.TrustPolicy.nvidia_offline(nonce=ac.SuiContract(**SUI)),
+            (RECORD, "the Sui server sui.example: that this contract is read"),
+        ),
+        (
+            ac.TrustPolicy.nvidia_offline(
+                nonce=ac.SuiContract(**SUI, package="0x2"),
+            ),
+            ("the Sui server sui.example: which node",),
+        ),
+        (
+            ac.TrustPolicy.nvidia_offline(nonce=1) & ac.TrustPolicy.nras(nonce=1),
+            (
+                RECORD,
+                "NVIDIA's service https://nras.attestation.nvidia.com: which GPUs",
+            ),
+        ),
+    ],
+)
+def test_whom_the_policy_asks_is_told(connect, policy, asked, tmp_path):
+    pins = ac.PinFile(tmp_path / "pins.json")
+    for one in (policy, ac.TrustPolicy.on_first_use(pins, policy)):
+        with connect(trust=one) as client:
+            assert client.explain(MESSAGES, model=CHAT).asked == asked
+    assert not pins.path.exists()
+
+
 def test_what_would_be_refused_is_refused(connect):
     with connect() as client, pytest.raises(ac.RequestTooLargeError):
         client.explain([{"role": "user", "content": "x" * 2_000_000}], model=CHAT)

@@ -31,6 +31,10 @@ class _Both(TrustPolicy):
     def identity(self) -> str:
         return f"({self.one.identity})&({self.other.identity})"
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.one.asks + self.other.asks))
+
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         one = yield from self.one.appraise(candidate, now=now)
         other = yield from self.other.appraise(candidate, now=now)

@@ -32,6 +32,11 @@ class OnFirstUse(TrustPolicy):
         """The other policy's, and that of where the pins are kept."""
         return f"on_first_use:{self.pins.identity}({self.policy.identity})"
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Whom the policy asks that appraises the key."""
+        return self.policy.asks
+
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Ask the other policy, then compare with the pins or add to them."""
         result = yield from self.policy.appraise(candidate, now=now)

@@ -104,6 +104,17 @@ class EvidencePolicy(TrustPolicy):
         accepted += [rims, self.allow_expired_rims]
         return f"{self.name}:{digest_of(json.dumps(accepted).encode()).hex()}"
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The keeper of the record, or the chain."""
+        keeper = "the keeper of the nodes' records: which node"
+        if not isinstance(self.nonce, SuiContract):
+            return (keeper,)
+        server = f"the Sui server {self.nonce.host}"
+        if self.nonce.package is None:
+            return keeper, f"{server}: that this contract is read"
+        return (f"{server}: which node",)
+
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Fetch the evidence and the nonce, and verify."""
         with about(f"Node {candidate.node}, key {candidate.recipient.fingerprint}"):

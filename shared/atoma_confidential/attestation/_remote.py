@@ -75,6 +75,11 @@ class NrasPolicy(TrustPolicy):
     def __deepcopy__(self, _memo: object) -> NrasPolicy:
         return self
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Whom the offline checks ask, and NVIDIA."""
+        return *self.offline.asks, f"NVIDIA's service {self.url}: which GPUs"
+
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Verify the evidence, and only then ask about it."""
         with about(f"Node {candidate.node}, key {candidate.recipient.fingerprint}"):

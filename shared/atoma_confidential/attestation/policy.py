@@ -98,6 +98,11 @@ class TrustPolicy(abc.ABC):
         What one policy let be asked, a cache must not answer for another.
         """
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Whom an appraisal asks, and what they learn from that; for people."""
+        return ()
+
     @abc.abstractmethod
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Return why the key is acceptable.

@@ -57,6 +57,11 @@ class SuiContract:
     atoma_db: str | None = None
     package: str | None = None
 
+    @property
+    def host(self) -> str:
+        """The host of the endpoint, without what a provider may put behind it."""
+        return self.rpc_url.partition("://")[2].partition("/")[0]
+
     def __post_init__(self) -> None:
         check_address(self.rpc_url, "rpc_url")
         if self.atoma_db is None and self.package is None:
