@@ -360,6 +360,7 @@ def test_report_and_certificate_name_the_same_firmware(check):
         [composite_id(bytes(48))],
         [composite_id(FIRMWARE_ID[1:])],
         [composite_id(FIRMWARE_ID + b"\0")],
+        [x509.UnrecognizedExtension(composite_id().oid, FIRMWARE_ID + bytes(15))],
         [tcb_info(bytes(48))],
         [tcb_info(FIRMWARE_ID[1:])],
         [x509.UnrecognizedExtension(tcb_info().oid, bytes.fromhex("3003800178"))],
