@@ -96,6 +96,8 @@ class CallAssembler:
         for call in self.calls:
             if call_id and call.given_id == call_id:
                 return call
+        if not isinstance(index, int | str):
+            index = None  # no place at all, and maybe not even hashable
         known = self._at.get(index) if index is not None else self._last()
         # Without an index, an id that is new begins a call.
         begins = known is None or (index is None and bool(call_id))
