@@ -113,9 +113,9 @@ class AnswerReader:
     def _add(self, delta: answers.Delta) -> None:
         self._text += delta.text
         self._thought += delta.thought
-        for token in (delta.logprobs or {}).get("content") or ():
+        for token in _dicts((delta.logprobs or {}).get("content")):
             self._raw_logprobs.append(token)
-            ranked = token.get("top_logprobs") or [token]
+            ranked = _dicts(token.get("top_logprobs")) or [token]
             self._logprobs.append([_logprob(one) for one in ranked])
 
     def _finished(self, raw: dict[str, Any], verdict: Verdict) -> ChatResponse:
@@ -173,9 +173,18 @@ def as_completion(response: ChatResponse) -> CompletionResponse:
     )
 
 
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    """Return what can be read of an engine's list; broken extras lose no answer."""
+    found = items if isinstance(items, list) else []
+    return [one for one in found if isinstance(one, dict)]
+
+
 def _logprob(token: Mapping[str, Any]) -> LogProb:
+    # Each checked: pydantic's error would show what the model has said.
+    text, logprob, data = (token.get(n) for n in ("token", "logprob", "bytes"))
+    numbers = data if isinstance(data, list) else []
     return LogProb(
-        token=token.get("token") or "",
-        logprob=token.get("logprob") or 0.0,
-        bytes=token.get("bytes") or [],
+        token=text if isinstance(text, str) else "",
+        logprob=logprob if isinstance(logprob, int | float) else 0.0,
+        bytes=[one for one in numbers if isinstance(one, int)],
     )

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import threading
 
 import pytest
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -262,28 +261,6 @@ def test_blocking_calls_use_several_connections_too(
     model = make_embeddings(make_atoma(backend=busy), request_size=2)
     text_batch(model, ["x"] * 16)
     assert busy.most == 8
-
-
-def test_async_embedding_does_not_block_the_loop(make_atoma, make_embeddings, engine):
-    release = threading.Event()
-
-    class Waiting:
-        models = engine.models
-
-        async def embed(self, body):
-            await asyncio.to_thread(release.wait, 5)
-            return engine.embed(body)
-
-    model = make_embeddings(make_atoma(backend=Waiting()))
-
-    async def run():
-        task = asyncio.create_task(model.aget_text_embedding("x"))
-        await asyncio.sleep(0.05)
-        release.set()
-        return await task
-
-    assert asyncio.run(run()) == [1.0, 1.0]
-    assert release.is_set()
 
 
 def test_a_failed_batch_names_its_texts_and_stops_the_others(

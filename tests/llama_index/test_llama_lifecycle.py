@@ -428,7 +428,9 @@ def test_the_canary_test_can_fail():
     assert KEY in shown
 
 
-def test_a_subclass_that_calls_super_is_counted_once(atoma, legacy, heard_by):
+def test_a_subclass_with_a_decorator_of_its_own_is_counted_once(
+    atoma, legacy, heard_by
+):
     class Sub(AtomaChatModel):
         @llm_chat_callback()
         def chat(self, messages, **kwargs):

@@ -12,18 +12,12 @@ from llama_index.core import (
     SummaryIndex,
     VectorStoreIndex,
 )
-from llama_index.core.base.base_selector import SingleSelection
 from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.program import FunctionCallingProgram
 from llama_index.core.query_engine import RouterQueryEngine
-from llama_index.core.selectors import (
-    LLMMultiSelector,
-    LLMSingleSelector,
-    PydanticSingleSelector,
-)
+from llama_index.core.selectors import LLMMultiSelector, LLMSingleSelector
 from llama_index.core.settings import Settings
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.tools import QueryEngineTool
@@ -171,15 +165,6 @@ def tools(documents, embeddings, chat):
     ]
 
 
-def pydantic_selector(chat):
-    program = FunctionCallingProgram.from_defaults(
-        output_cls=SingleSelection,
-        prompt_template_str="{context_list}\n{query_str}",
-        llm=chat,
-    )
-    return PydanticSingleSelector(selector_program=program)
-
-
 class Chooser:
     """An engine that picks the choice with the most words of the question."""
 
@@ -222,14 +207,6 @@ def test_a_router_with_a_selector(
     answer = engine.query(QUESTION)
     assert "eleven metres" in str(answer)
     assert asyncio.run(engine.aquery(QUESTION)).metadata["selector_result"]
-
-
-def test_a_router_with_a_structured_selector(chat, tools):
-    engine = RouterQueryEngine.from_defaults(
-        tools, llm=chat, selector=pydantic_selector(chat)
-    )
-    result = engine.query(QUESTION).metadata["selector_result"]
-    assert result.ind in (0, 1)
 
 
 @pytest.fixture

@@ -284,13 +284,3 @@ def test_cores_own_program_finds_the_calls(scripted_chat, says):
     assert asyncio.run(program.acall(who="x")) == Person(name="Anna", age=41)
     *_, last = program.stream_call(who="x")
     assert last == Person(name="Anna", age=41)
-
-
-def test_leaving_a_structured_stream_hangs_up(scripted_chat, says, legacy):
-    says(ANNA, "tools")
-    model = scripted_chat
-    model.callback_manager.add_handler(legacy)
-    parts = model.stream_structured_predict(Person, PROMPT, who="x")
-    next(parts)
-    parts.close()
-    assert legacy.balanced
