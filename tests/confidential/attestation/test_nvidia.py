@@ -1,6 +1,7 @@
 """Which chips vouch for a key: each step refuses what it is there for, by class."""
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from hypothesis import given
+from hypothesis import strategies as st
 from silicon import (
     FIRMWARE_ID,
     NOW,
@@ -24,6 +27,7 @@ from silicon import (
     utc,
 )
 
+from atoma_confidential.attestation.chain import load_chain, load_pem_chain
 from atoma_confidential.attestation.evidence import (
     EvidenceItem,
     parse_evidence,
@@ -260,6 +264,21 @@ def test_certificates_are_valid_from_their_first_to_their_last_second(authority,
 def test_a_chain_is_plain_pem_and_nothing_else(gpu, check, change):
     with pytest.raises(EvidenceFormatError, match="not plain PEM"):
         check(entry("device", change(gpu.chain), gpu.report(NONCE)))
+
+
+def test_every_proper_prefix_of_a_chain_is_refused(authority, gpu):
+    for length in range(len(gpu.chain)):
+        with pytest.raises((EvidenceFormatError, ChainRejectedError)):
+            load_pem_chain(gpu.chain[:length], levels=5, root=authority.fingerprint)
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_no_certificate(noise):
+    ders, root = [noise] * 5, hashlib.sha256(noise).digest()
+    with pytest.raises(EvidenceFormatError):
+        load_chain(ders, levels=5, root=root)
+    with pytest.raises((EvidenceFormatError, ChainRejectedError)):
+        load_pem_chain(noise, levels=5, root=root)
 
 
 def test_a_certificate_that_is_none_is_refused(gpu, check):
