@@ -32,12 +32,12 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
     """
     try:
         value = _DECODER.decode(data.decode())
+        if b"\\ud" in data or b"\\uD" in data:
+            value = _sound(value)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise RemoteProtocolError(f"{what} is not a JSON object.", exposure)
-    if b"\\ud" in data or b"\\uD" in data:
-        value = {_sound(name): _sound(item) for name, item in value.items()}
     return value
 
 

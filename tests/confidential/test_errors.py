@@ -63,6 +63,7 @@ def test_a_status_error_keeps_its_facts_when_pickled():
         "TOO_MANY_REQUESTS",
         2.5,
     )
+    assert copy.status_code == 429  # the name that frameworks look for
 
 
 def test_failed_texts_are_named_by_index():

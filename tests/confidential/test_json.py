@@ -82,6 +82,8 @@ def test_what_is_no_json_is_refused_without_its_text(value):
         "{}".encode("utf-16"),
         b'{"a":' * 100_000,
         b'{"a": ' + b"1" * 5000 + b"}",
+        # Shallow enough for the decoder, and too deep for whoever walks it then.
+        b'{"a": ' + b"[" * 900 + rb'"\ud800"' + b"]" * 900 + b"}",
     ],
     ids=lambda data: data[:12],
 )

@@ -28,7 +28,9 @@ def test_a_policy_fetches_for_chat_and_embeddings(
         "recorded_key",
         "gpu_witnessed",
     )
-    assert verdict["not_proven"] == "confidential VM, software, placement, operator"
+    assert (
+        verdict["not_proven"] == "confidential machine, software, placement, operator"
+    )
     embeddings = make_embeddings(atoma, **fields)
     asyncio.run(embeddings.aembed_query(canary))
     assert embeddings.last_verdict.policy == "recorded_key"

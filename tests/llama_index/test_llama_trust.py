@@ -40,7 +40,9 @@ def test_a_policy_fetches_for_chat_and_embeddings(recorded_atoma, canary):
         "recorded_key",
         "gpu_witnessed",
     )
-    assert verdict["not_proven"] == "confidential VM, software, placement, operator"
+    assert (
+        verdict["not_proven"] == "confidential machine, software, placement, operator"
+    )
     embeddings = embeddings_of(atoma, **fields)
     embeddings.get_text_embedding(canary)
     assert embeddings.last_verdict.policy == "recorded_key"

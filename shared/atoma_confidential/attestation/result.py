@@ -75,7 +75,7 @@ class Gpu:
 class OpenPoint(enum.StrEnum):
     """Something that a result does not prove; its name is the short form."""
 
-    CONFIDENTIAL_VM = "that the key is held inside a confidential VM"
+    CONFIDENTIAL_MACHINE = "that the key is held inside a confidential VM"
     SOFTWARE = "what software runs"
     PLACEMENT = "that these GPUs run your request"
     OPERATOR = "anything about the operator"
@@ -86,7 +86,7 @@ class OpenPoint(enum.StrEnum):
 
 
 NEVER_PROVEN = (
-    OpenPoint.CONFIDENTIAL_VM,
+    OpenPoint.CONFIDENTIAL_MACHINE,
     OpenPoint.SOFTWARE,
     OpenPoint.PLACEMENT,
     OpenPoint.OPERATOR,

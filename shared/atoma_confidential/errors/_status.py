@@ -48,6 +48,11 @@ class StatusError(ConfidentialError):
         self.code = code
         self.retry_after = retry_after
 
+    @property
+    def status_code(self) -> int:
+        """The status, under the name that frameworks look for."""
+        return self.status
+
 
 class InvalidRequestError(StatusError):
     """The request was understood and refused."""
