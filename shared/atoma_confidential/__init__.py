@@ -75,9 +75,9 @@ from .errors import (
 if TYPE_CHECKING:
     from ._settings import ClientSettings
     from ._wire import Model
-    from .async_client import AsyncChatStream, AsyncClient
+    from .async_client import AsyncClient
     from .attestation import AttestationResult, SuiContract, TrustPolicy
-    from .client import ChatStream, Client
+    from .client import Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
     from .parameters import ChatParameters, EmbeddingParameters
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from .receipt import Receipt
     from .replies import ChatReply, EmbeddingReply
     from .retry import RetryPolicy
+    from .streams import AsyncChatStream, ChatStream
     from .verdict import Verdict
 
 __all__ = [
@@ -174,9 +175,9 @@ __getattr__ = lazy(
     {
         "_settings": ["ClientSettings"],
         "_wire": ["Model"],
-        "async_client": ["AsyncChatStream", "AsyncClient"],
+        "async_client": ["AsyncClient"],
         "attestation": ["AttestationResult", "SuiContract", "TrustPolicy"],
-        "client": ["ChatStream", "Client"],
+        "client": ["Client"],
         "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
         "receipt": ["Receipt"],
@@ -184,6 +185,7 @@ __getattr__ = lazy(
         "parameters": ["ChatParameters", "EmbeddingParameters"],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
+        "streams": ["AsyncChatStream", "ChatStream"],
         "verdict": ["Verdict"],
     },
 )

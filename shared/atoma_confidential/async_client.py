@@ -6,7 +6,7 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -38,9 +38,9 @@ from .client import Client
 from .errors import ConfidentialError
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .verdict import Verdict
+from .streams import AsyncChatStream
 
-__all__ = ["AsyncChatStream", "AsyncClient"]
+__all__ = ["AsyncClient"]
 
 T = TypeVar("T")
 
@@ -296,43 +296,6 @@ class AsyncClient:
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
         live.opener.finish(stalled=idle.too_long)
-
-
-class AsyncChatStream:
-    """The chunks of one chat answer; see `ChatStream`.
-
-    Attributes:
-        verdict: What was checked; None until the end has been reached.
-        attestation: Why the node's key was accepted, likewise.
-    """
-
-    def __init__(
-        self, start: Callable[[AsyncChatStream], AsyncGenerator[dict[str, Any], None]]
-    ) -> None:
-        self.verdict: Verdict | None = None
-        self.attestation: AttestationResult | None = None
-        self._chunks = start(self)
-
-    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        return self
-
-    async def __anext__(self) -> dict[str, Any]:
-        return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        """Hang up, silently: to stop early is no truncation."""
-        await self._chunks.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 class _Loop:

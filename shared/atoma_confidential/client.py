@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from types import TracebackType
@@ -42,9 +42,9 @@ from .errors import ConfidentialError, InvalidInputError
 from .explain import Explanation, explain
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .verdict import Verdict
+from .streams import ChatStream
 
-__all__ = ["ChatStream", "Client"]
+__all__ = ["Client"]
 
 T = TypeVar("T")
 
@@ -355,45 +355,6 @@ class Client:
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
         live.opener.finish(stalled=idle.too_long)
-
-
-class ChatStream:
-    """The chunks of one chat answer, as OpenAI's `chat.completion.chunk` objects.
-
-    Closing it, or leaving its `with` block, hangs up.
-
-    Attributes:
-        verdict: What was checked; None until the end has been reached.
-        attestation: Why the node's key was accepted, likewise.
-    """
-
-    def __init__(
-        self, start: Callable[[ChatStream], Generator[dict[str, Any], None, None]]
-    ) -> None:
-        self.verdict: Verdict | None = None
-        self.attestation: AttestationResult | None = None
-        self._chunks = start(self)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self
-
-    def __next__(self) -> dict[str, Any]:
-        return next(self._chunks)
-
-    def close(self) -> None:
-        """Hang up, silently: to stop early is no truncation."""
-        self._chunks.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:

@@ -54,6 +54,34 @@ def test_live_mode_warns_once_and_says_so_in_the_verdict(make_atoma, connect):
         assert shell.stream()[1].stream == "live-nonce-reused"
 
 
+@pytest.mark.parametrize("nonces", ["fresh", "reused"])
+def test_a_probe_by_itself_says_how_a_node_treats_nonces(make_atoma, connect, nonces):
+    atoma = make_atoma(nonces=nonces)
+    shell = connect(atoma)
+    assert shell.probe_nonces() == nonces
+    (canary,) = atoma.opened
+    assert canary.body["max_tokens"] == 4
+    # It counts for streams too, and a second one looks again.
+    atoma.nonces = "reused"
+    assert shell.probe_nonces() == "reused"
+    assert len(atoma.opened) == 2
+
+
+def test_a_probe_that_fails_says_nothing(make_atoma, connect):
+    atoma = make_atoma()
+    shell = connect(atoma)
+    atoma.faults.always("stream-empty")
+    assert shell.probe_nonces() is None
+
+
+def test_a_probe_is_sealed_to_no_key_that_the_policy_refuses(make_atoma, connect):
+    atoma = make_atoma()
+    stranger = ac.TrustPolicy.pinned(keys=[bytes(31) + b"\x09"])
+    with pytest.raises(ac.PinMismatchError):
+        connect(atoma, trust=stranger).probe_nonces()
+    assert atoma.opened == []
+
+
 def test_buffered_mode_sends_neither_stream_nor_canary(make_atoma, connect):
     atoma = make_atoma()
     chunks, verdict = connect(atoma, stream_mode="buffered").stream()

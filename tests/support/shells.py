@@ -43,6 +43,9 @@ class Blocking:
     def appraise(self, **candidate):
         return self.client.appraise(**candidate)
 
+    def probe_nonces(self, *, model=CHAT):
+        return self.client.probe_nonces(model=model)
+
     def chat_at_once(self, count):
         with ThreadPoolExecutor(count) as pool:
             calls = [pool.submit(self.chat) for _ in range(count)]
@@ -84,6 +87,9 @@ class Asynchronous:
 
     def appraise(self, **candidate):
         return asyncio.run(self.client.appraise(**candidate))
+
+    def probe_nonces(self, *, model=CHAT):
+        return asyncio.run(self.client.probe_nonces(model=model))
 
     def chat_at_once(self, count):
         async def run():
