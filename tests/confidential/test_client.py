@@ -15,7 +15,12 @@ def test_a_chat_is_answered_from_what_was_sealed(atoma, connect):
     assert atoma.opened[0].body["messages"] == MESSAGES
     verdict = reply.verdict.as_dict()
     not_proven = verdict.pop("not_proven").split(", ")
-    assert not_proven[:4] == ["confidential VM", "software", "placement", "operator"]
+    assert not_proven[:4] == [
+        "confidential machine",
+        "software",
+        "placement",
+        "operator",
+    ]
     assert "node key" in not_proven
     assert verdict == {
         "sealed": True,
