@@ -20,7 +20,17 @@ from ._console import USAGE, out, printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Finding", "State", "StrictCommand", "exit_code", "print_json", "show"]
+    from atoma_confidential.errors import ConfidentialError
+
+__all__ = [
+    "Finding",
+    "State",
+    "StrictCommand",
+    "exit_code",
+    "print_json",
+    "show",
+    "wrong",
+]
 
 
 class State(enum.StrEnum):
@@ -73,6 +83,11 @@ class StrictCommand(TyperCommand):
             wrong: Any = error
             wrong.exit_code = USAGE
             raise
+
+
+def wrong(name: str, error: ConfidentialError) -> Finding:
+    """Return the finding that an error is."""
+    return Finding(name, State.WRONG, error.headline, error.advice)
 
 
 def exit_code(findings: Iterable[Finding]) -> int:

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, ConfigDict
 from silicon import Issued
 
-from atoma_cli import _doctor
+from atoma_cli import _surroundings
 from atoma_cli._findings import State
 
 EVERYTHING = [
@@ -166,12 +166,12 @@ def test_the_clock_is_compared_with_the_servers(monkeypatch, seconds, state):
     monkeypatch.setattr(
         httpx, "get", lambda *_, **__: httpx.Response(200, headers=head)
     )
-    assert _doctor._clock("https://there.example").state is state
+    assert _surroundings.clock("https://there.example").state is state
 
 
 def test_a_server_that_tells_no_time_leaves_the_clock_unknown(monkeypatch):
     monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
-    assert _doctor._clock("https://there.example").state is State.UNKNOWN
+    assert _surroundings.clock("https://there.example").state is State.UNKNOWN
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def _refused(listener, context):
 
 
 def test_a_certificate_that_nobody_vouches_for_is_wrong(untrusted):
-    found = _doctor._tls(f"https://127.0.0.1:{untrusted}")
+    found = _surroundings.tls(f"https://127.0.0.1:{untrusted}")
     assert found.state is State.WRONG
     assert "not accepted" in found.detail
 
@@ -207,7 +207,7 @@ def test_a_certificate_that_nobody_vouches_for_is_wrong(untrusted):
 def test_where_nobody_listens_tls_is_unknown():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert _doctor._tls(f"https://127.0.0.1:{port}").state is State.UNKNOWN
+    assert _surroundings.tls(f"https://127.0.0.1:{port}").state is State.UNKNOWN
 
 
 @pytest.mark.parametrize(("days", "state"), [(90, State.OK), (3, State.NOTE)])
@@ -220,12 +220,12 @@ def test_a_certificate_that_ends_soon_is_told(days, state):
         def version(self):
             return "TLSv1.3"
 
-    assert _doctor._certificate(Tls()).state is state
+    assert _surroundings._certificate(Tls()).state is state
 
 
 def test_a_dependency_of_another_version_is_wrong(examined, network, monkeypatch):
     wanted = [Requirement("httpx>=99"), Requirement("not-installed>=1")]
-    monkeypatch.setattr(_doctor, "_requirements", lambda: wanted)
+    monkeypatch.setattr(_surroundings, "_requirements", lambda: wanted)
     found, code = examined()
     assert code == 1
     assert "httpx" in found["versions"].detail
@@ -233,7 +233,7 @@ def test_a_dependency_of_another_version_is_wrong(examined, network, monkeypatch
 
 
 def test_a_sink_that_is_on_is_a_note(langsmith):
-    langchain, llama_index = _doctor._tracing()
+    langchain, llama_index = _surroundings.tracing()
     assert langchain.state is State.NOTE
     assert "langsmith" in langchain.detail.lower()
     assert llama_index.state is State.OK
