@@ -27,6 +27,7 @@ from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 
 from atoma_confidential._batches import measure
+from atoma_confidential._loops import LoopLocal
 from atoma_confidential.errors import ConfidentialError
 
 __all__ = ["BatchedEmbedding", "Role", "Vector"]
@@ -43,9 +44,7 @@ _dispatcher = get_dispatcher(__name__)
 class BatchedEmbedding(BaseEmbedding, ABC):
     """Embeds texts in one of two roles, announced unless the guard objects."""
 
-    _slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = PrivateAttr(
-        default_factory=dict
-    )
+    _slots: LoopLocal[asyncio.Semaphore] = PrivateAttr(default_factory=LoopLocal)
 
     # Not abstract: core puts a span around what implements an abstract method.
 
@@ -180,10 +179,10 @@ class BatchedEmbedding(BaseEmbedding, ABC):
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """Wait for a place among the batches of all calls in this event loop."""
-        for loop in [loop for loop in self._slots if loop.is_closed()]:
-            del self._slots[loop]
-        limit = asyncio.Semaphore(self._batches_at_a_time)
-        async with self._slots.setdefault(asyncio.get_running_loop(), limit):
+        limit = self._slots.get()
+        if limit is None:
+            limit = self._slots.set(asyncio.Semaphore(self._batches_at_a_time))
+        async with limit:
             yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage
 
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings
@@ -29,12 +30,14 @@ class LlamaIndex:
         self._llm = AtomaChatModel(
             model=endpoint.chat_model,
             stream_mode=endpoint.stream_mode.value,
+            callback_manager=CallbackManager(),  # not whatever is in the settings
             **endpoint.connection(),
         )
         self._embed_model = AtomaEmbeddings(
             model_name=endpoint.embedding_model,
             query_instruction=endpoint.query_instruction,
             request_size=TEXTS_A_REQUEST,
+            callback_manager=CallbackManager(),  # not whatever is in the settings
             **endpoint.connection(),
         )
 

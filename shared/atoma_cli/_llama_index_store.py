@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import llama_index.core
 from llama_index.core import QueryBundle, VectorStoreIndex
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.schema import TextNode
+from llama_index.core.settings import Settings
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.storage.docstore.keyval_docstore import (
     DEFAULT_METADATA_COLLECTION_SUFFIX,
     DEFAULT_NAMESPACE,
 )
 from llama_index.vector_stores.qdrant import QdrantVectorStore
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import root_manager
 
 from ._index import BATCH, COLLECTION, UNREADABLE, Refreshed, drop_unrecorded
 from ._index_dir import damaged, unwritable
@@ -146,15 +149,24 @@ def open_store(
 def _untraced() -> Iterator[None]:
     """Keep passages from handlers that something else has put into this process.
 
-    The models emit nothing to them by themselves, but pipelines and retrievers do.
+    The models emit nothing to them by themselves, but pipelines and retrievers do:
+    through each dispatcher there is, and through the global handler.
     """
-    root = get_dispatcher()
-    kept = root.event_handlers, root.span_handlers
-    root.event_handlers, root.span_handlers = [], []
+    dispatchers = [*root_manager.dispatchers.values()]
+    kept = [(one, one.event_handlers, one.span_handlers) for one in dispatchers]
+    shared = llama_index.core.global_handler
+    manager = Settings._callback_manager  # noqa: SLF001 - the getter would make one
+    for one in dispatchers:
+        one.event_handlers, one.span_handlers = [], []
+    llama_index.core.global_handler = None
+    Settings._callback_manager = CallbackManager()  # noqa: SLF001 - likewise
     try:
         yield
     finally:
-        root.event_handlers, root.span_handlers = kept
+        for one, events, spans in kept:
+            one.event_handlers, one.span_handlers = events, spans
+        llama_index.core.global_handler = shared
+        Settings._callback_manager = manager  # noqa: SLF001 - likewise
 
 
 def _node(passage: Passage) -> TextNode:

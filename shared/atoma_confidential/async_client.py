@@ -25,6 +25,7 @@ from ._flow import (
     probe_nonces,
 )
 from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
+from ._loops import LoopLocal
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
@@ -84,7 +85,7 @@ class AsyncClient:
     ) -> None:
         self._connection = connection
         self._given = http_client
-        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        self._loops = LoopLocal[_Loop]()
 
     async def chat(
         self,
@@ -147,7 +148,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        state = self._loops.pop(asyncio.get_running_loop(), None)
+        state = self._loops.pop()
         if state is not None:
             await state.lifetime.aclose()
 
@@ -254,13 +255,9 @@ class AsyncClient:
         raise failure
 
     async def _loop(self) -> _Loop:
-        running = asyncio.get_running_loop()
-        state = self._loops.get(running)
+        state = self._loops.get()
         if state is None:
-            # What belongs to a loop keeps it alive: a weak dictionary would not do.
-            for closed in [loop for loop in list(self._loops) if loop.is_closed()]:
-                del self._loops[closed]
-            state = self._loops[running] = _Loop(self._given, self._connection.base_url)
+            state = self._loops.set(_Loop(self._given, self._connection.base_url))
             # Starting the generator is what ties it to the loop.
             await anext(state.lifetime)
         return state

@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from llama_index.core import Settings
+from llama_index.core import MockEmbedding, Settings, VectorStoreIndex
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.schema import TextNode
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from pydantic import Field
 
 from atoma_cli import _langchain_store, _llama_index_store
 from atoma_cli._index import BATCH
@@ -440,33 +444,79 @@ def test_nothing_is_traced_whatever_the_environment_says(
     assert langsmith.tap.sent == b""
 
 
-def test_handlers_of_llama_index_hear_nothing(atoma_command, folder):
+class Ears(BaseEventHandler):
+    heard: list = Field(default_factory=list)
+
+    def handle(self, event, **kwargs):
+        self.heard.append(event)
+
+
+class Spans(BaseSpanHandler):
+    heard: list = Field(default_factory=list)
+
+    def new_span(self, id_, bound_args, **kwargs):
+        self.heard.append(bound_args)
+
+    prepare_to_exit_span = prepare_to_drop_span = new_span
+
+
+class LegacyEars(BaseCallbackHandler):
+    def __init__(self):
+        super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
+        self.heard = []
+
+    def on_event_start(self, event_type, payload=None, **kwargs):
+        self.heard.append(payload)
+
+    on_event_end = on_event_start
+
+    def start_trace(self, trace_id=None):
+        pass
+
+    def end_trace(self, trace_id=None, trace_map=None):
+        pass
+
+
+@pytest.fixture(params=["", "llama_index.core.base.base_retriever", "global", "own"])
+def heard(request, monkeypatch):
+    """What handlers hear: of the root, of a dispatcher, the global one, a manager's."""
+    if request.param in ("global", "own"):
+        legacy = LegacyEars()
+        if request.param == "global":
+            monkeypatch.setattr("llama_index.core.global_handler", legacy)
+            monkeypatch.setattr(Settings, "_callback_manager", None)
+        else:
+            monkeypatch.setattr(
+                Settings, "_callback_manager", CallbackManager([legacy])
+            )
+        yield legacy.heard
+        return
+    dispatcher = get_dispatcher(request.param) if request.param else get_dispatcher()
+    kept = [*dispatcher.event_handlers], [*dispatcher.span_handlers]
+    ears, spans = Ears(), Spans()
+    dispatcher.add_event_handler(ears)
+    dispatcher.add_span_handler(spans)
+    spans.heard = ears.heard
+    yield ears.heard
+    assert ears in dispatcher.event_handlers, "it was not put back"
+    dispatcher.event_handlers, dispatcher.span_handlers = kept
+
+
+def test_handlers_of_llama_index_hear_nothing(atoma_command, folder, heard):
     """Such as `opentelemetry-instrument` puts into any Python process."""
-    heard = []
-
-    class Ears(BaseEventHandler):
-        def handle(self, event, **kwargs):
-            heard.append(event)
-
-    class Spans(BaseSpanHandler):
-        def new_span(self, id_, bound_args, **kwargs):
-            heard.append(bound_args)
-
-        prepare_to_exit_span = prepare_to_drop_span = new_span
-
-    root = get_dispatcher()
-    kept = [*root.event_handlers], [*root.span_handlers]
-    root.add_event_handler(Ears())
-    root.add_span_handler(Spans())
-    try:
-        done = atoma_command("ask", folder, QUESTION, "--framework", "llama-index")
-        still_there = len(root.event_handlers), len(root.span_handlers)
-    finally:
-        root.event_handlers, root.span_handlers = kept
-
+    done = atoma_command("ask", folder, QUESTION, "--framework", "llama-index")
     assert done.exit_code == 0, done.stderr
     assert heard == []
-    assert still_there == (len(kept[0]) + 1, len(kept[1]) + 1)
+
+
+def test_such_handlers_do_hear_what_a_retriever_does(heard):
+    """Or the test above could not fail."""
+    index = VectorStoreIndex(
+        [TextNode(text="A text.", embedding=[1.0, 0.0])],
+        embed_model=MockEmbedding(embed_dim=2),
+    )
+    index.as_retriever().retrieve("a question")
+    assert heard
 
 
 def test_no_default_of_llama_index_is_ever_made(atoma_command, folder, monkeypatch):
