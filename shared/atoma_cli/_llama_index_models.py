@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._endpoint import Endpoint
     from ._index import OpenStore
 
-__all__ = ["LlamaIndex"]
+__all__ = ["LlamaIndex", "silent_manager"]
 
 
 class LlamaIndex:
@@ -30,14 +30,14 @@ class LlamaIndex:
         self._llm = AtomaChatModel(
             model=endpoint.chat_model,
             stream_mode=endpoint.stream_mode.value,
-            callback_manager=CallbackManager(),  # not whatever is in the settings
+            callback_manager=silent_manager(),
             **endpoint.connection(),
         )
         self._embed_model = AtomaEmbeddings(
             model_name=endpoint.embedding_model,
             query_instruction=endpoint.query_instruction,
             request_size=TEXTS_A_REQUEST,
-            callback_manager=CallbackManager(),  # not whatever is in the settings
+            callback_manager=silent_manager(),
             **endpoint.connection(),
         )
 
@@ -57,3 +57,13 @@ class LlamaIndex:
         from ._llama_index_store import open_store  # noqa: PLC0415  not for a chat
 
         return functools.partial(open_store, embeddings=self._embed_model)
+
+
+def silent_manager() -> CallbackManager:
+    """Return a manager that nobody listens to.
+
+    One that is made without handlers takes those of the global settings.
+    """
+    manager = CallbackManager()
+    manager.set_handlers([])
+    return manager

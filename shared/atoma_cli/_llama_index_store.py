@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import llama_index.core
 from llama_index.core import QueryBundle, VectorStoreIndex
-from llama_index.core.callbacks import CallbackManager
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
 from llama_index.core.schema import TextNode
 from llama_index.core.settings import Settings
@@ -21,6 +20,7 @@ from llama_index_instrumentation import root_manager
 
 from ._index import BATCH, COLLECTION, UNREADABLE, Refreshed, drop_unrecorded
 from ._index_dir import damaged, unwritable
+from ._llama_index_models import silent_manager
 from ._passages import Passage
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _untraced() -> Iterator[None]:
     for one in dispatchers:
         one.event_handlers, one.span_handlers = [], []
     llama_index.core.global_handler = None
-    Settings._callback_manager = CallbackManager()  # noqa: SLF001 - likewise
+    Settings._callback_manager = silent_manager()  # noqa: SLF001 - likewise
     try:
         yield
     finally:
