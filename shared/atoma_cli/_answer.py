@@ -48,7 +48,7 @@ def stream_answer(pieces: Iterable[Piece]) -> Answer:
 
 
 def show_verdict(verdict: Verdict) -> None:
-    """Print in one line what was checked, and what was not."""
+    """Print what was checked, and what nobody has proven."""
     if not verdict.get("sealed"):
         err.print(Text("Not sealed: the proxy could read all of this.", style="yellow"))
         return
@@ -60,3 +60,6 @@ def show_verdict(verdict: Verdict) -> None:
         f"signature {verdict['signature']}."
     )
     err.print(Text(checks, style="dim"), soft_wrap=True)
+    err.print(
+        Text(f"Not proven: {verdict['not_proven']}.", style="dim"), soft_wrap=True
+    )

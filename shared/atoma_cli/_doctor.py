@@ -51,7 +51,7 @@ def examine(patient: Patient) -> Iterator[Finding]:
         yield from _skipped(_NETWORK, why)
         return
     yield (name := _surroundings.name(base_url))
-    if name.state is not State.OK:
+    if name.state is State.WRONG:
         yield from _skipped(_NETWORK[1:], "the host cannot be reached")
         return
     yield _surroundings.tls(base_url)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._console import failures
-from ._findings import Finding, State, StrictCommand, exit_code, print_json, show
+from ._findings import Finding, State, StrictCommand, exit_code, print_json, show, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from atoma_confidential import ReceiptError
+
     from ._signed import Kept
 
 __all__ = ["receipt"]
+
+
+def _address(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"0x[0-9a-fA-F]{64}", value):
+        raise typer.BadParameter("a Sui address has 64 hex digits after 0x")
+    return value
+
 
 receipt = typer.Typer(
     help="Check the signatures of answers that were kept.", no_args_is_help=True
@@ -44,6 +54,7 @@ def verify(
         str | None,
         typer.Option(
             metavar="0x…",
+            callback=_address,
             show_default=False,
             help="The Sui address that must have signed.",
         ),
@@ -69,14 +80,19 @@ def verify(
     raise typer.Exit(exit_code(findings))
 
 
-def _checked(number: int, kept: Kept, address: str | None) -> Iterator[Finding]:
+def _checked(
+    number: int, kept: Kept | ReceiptError, address: str | None
+) -> Iterator[Finding]:
     from atoma_confidential import ReceiptError  # noqa: PLC0415  cryptography
 
     name = f"answer {number}"
+    if isinstance(kept, ReceiptError):
+        yield wrong(name, kept)
+        return
     try:
         signer = kept.receipt.verify(answer=kept.answer, address=address)
     except ReceiptError as error:
-        yield Finding(name, State.WRONG, error.headline, error.advice)
+        yield wrong(name, error)
         return
     detail = f"signed by {signer.address} ({signer.scheme})"
     if address is not None:

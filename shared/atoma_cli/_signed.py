@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,12 @@ class Signed:
         self._path = path
         self._client = Client(signatures="whole", trust=endpoint.trust)
         note(f"Answers are kept, in clear, in {path}.", style="dim")
+        if is_open_to_others(path):
+            note(f"Other users can read {path}.")
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
 
     def stream(self, messages: Sequence[Message]) -> Iterator[Piece]:
         """Answer in one piece, after it was kept."""
@@ -77,33 +85,44 @@ class Signed:
             ) from None
 
 
-def read_kept(path: Path) -> Iterator[Kept]:
-    """Yield the lines of a file of receipts.
+def is_open_to_others(path: Path) -> bool:
+    """Tell whether a file is there already, and not for its owner alone."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return sys.platform != "win32" and bool(stat.S_IMODE(mode) & 0o077)
+
+
+def read_kept(path: Path) -> Iterator[Kept | ReceiptError]:
+    """Yield the lines of a file of receipts, or what is wrong with one.
 
     Raises:
-        ReceiptError: A line is something else, or cut off.
         CommandError: The file cannot be read.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ReceiptError(f"The file exceeds {MAX_BYTES} bytes.")
-        lines = path.read_text(encoding="utf-8").splitlines()
+            raise CommandError(
+                f"{path} exceeds {MAX_BYTES} bytes.", "Split it, a line each."
+            )
+        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise CommandError(
             f"{path} cannot be read: {error.strerror}.", "Check the file's name."
         ) from None
-    except ValueError:
-        raise ReceiptError("The file is not text.") from None
     for line in lines:
-        yield _parsed(line)
+        try:
+            yield _parsed(line)
+        except ReceiptError as error:
+            yield error
 
 
-def _parsed(line: str) -> Kept:
+def _parsed(line: bytes) -> Kept:
     try:
         fields = json.loads(line)
-    except (ValueError, RecursionError):
-        fields = None
-    match fields:
-        case {"receipt": dict(receipt), "answer": str(answer), **rest} if not rest:
-            return Kept(Receipt.from_json(json.dumps(receipt)), answer.encode())
-    raise ReceiptError("A line of the file is no receipt with its answer.")
+        match fields:
+            case {"receipt": dict(receipt), "answer": str(answer), **rest} if not rest:
+                return Kept(Receipt.from_json(json.dumps(receipt)), answer.encode())
+    except (ValueError, RecursionError):  # half of a surrogate pair is a ValueError
+        pass
+    raise ReceiptError("The line is no receipt with its answer.")

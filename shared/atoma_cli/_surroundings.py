@@ -18,6 +18,7 @@ import httpx
 from packaging.requirements import Requirement
 
 from atoma_confidential import ConfidentialError
+from atoma_confidential._http import proxy_of
 from atoma_confidential.credentials import (
     API_KEY_VARIABLES,
     BASE_URL_VARIABLES,
@@ -120,6 +121,10 @@ def name(base_url: str) -> Finding:
     try:
         found = socket.getaddrinfo(url.host, _port(url), type=socket.SOCK_STREAM)
     except OSError as error:
+        if proxy_of(base_url) is not None:
+            return Finding(
+                "name", State.SKIPPED, "a proxy of the environment looks it up"
+            )
         return Finding(
             "name",
             State.WRONG,
@@ -143,6 +148,8 @@ def tls(base_url: str) -> Finding:
     url = httpx.URL(base_url)
     if url.scheme == "http":
         return Finding("tls", State.SKIPPED, "http, on this machine")
+    if proxy_of(base_url) is not None:
+        return Finding("tls", State.SKIPPED, "a proxy of the environment is between")
     context = httpx.create_ssl_context()
     try:
         with (
@@ -160,12 +167,7 @@ def tls(base_url: str) -> Finding:
             "Something on the way may be intercepting TLS; check the clock as well.",
         )
     except OSError as error:
-        return Finding(
-            "tls",
-            State.UNKNOWN,
-            f"no connection ({type(error).__name__})",
-            "Behind a proxy of the environment this cannot be looked at.",
-        )
+        return Finding("tls", State.UNKNOWN, f"no connection ({type(error).__name__})")
 
 
 def _certificate(tls: ssl.SSLSocket) -> Finding:

@@ -12,12 +12,13 @@ from atoma_confidential import (
     AttestationError,
     Client,
     EvidenceUnavailableError,
+    InvalidInputError,
     VerifierUnavailableError,
 )
 from atoma_confidential.attestation import Assurance, Outcome
 from atoma_confidential.attestation.policy import Fetched
 
-from ._console import CommandError, out, printable
+from ._console import out, printable
 from ._endpoint import STANDS_IN_FOR_A_KEY
 from ._findings import Finding, State, exit_code, print_json, show
 
@@ -31,9 +32,10 @@ __all__ = ["appraise", "appraise_record", "conclude"]
 
 _COULD_NOT_CHECK = (EvidenceUnavailableError, VerifierUnavailableError)
 
+_AS_OPTION = {"attestation_url=": "--attestation-url"}
+"""The core's words name Python parameters."""
+
 _CONCLUSIONS = {
-    Assurance.PROXY_ASSERTED: "The proxy says so; nothing was checked.",
-    Assurance.KEY_PINNED: "The key is one that you pinned.",
     Assurance.GPU_WITNESSED: "Genuine NVIDIA GPUs vouched for this key.",
     Assurance.GPU_WITNESSED_MEASURED: "Genuine NVIDIA GPUs vouched for this key, and "
     "their firmware measures as NVIDIA says it must.",
@@ -62,7 +64,7 @@ def appraise_record(
 
     Raises:
         AttestationError: It is not acceptable.
-        CommandError: The policy wants more than the file.
+        InvalidInputError: The policy wants more than the file, or it is unreadable.
     """
     appraisal = policy.appraise(candidate, now=now)
     try:
@@ -71,10 +73,7 @@ def appraise_record(
             fetch = appraisal.send(Fetched(200, _as_answer(record, candidate.node)))
     except StopIteration as stop:
         return cast("AttestationResult", stop.value)
-    raise CommandError(
-        "This policy fetches more than the evidence.",
-        "Leave out --evidence, or give the nonce with --nonce.",
-    )
+    raise InvalidInputError("This policy fetches more than the evidence in a file.")
 
 
 def _as_answer(record: Path, node: int) -> bytes:
@@ -82,9 +81,7 @@ def _as_answer(record: Path, node: int) -> bytes:
     try:
         data = record.read_bytes()
     except OSError as error:
-        raise CommandError(
-            f"{record} cannot be read: {error.strerror}.", "Check the file's name."
-        ) from None
+        raise InvalidInputError(f"{record} cannot be read: {error.strerror}.") from None
     if data.startswith(b"{"):
         return data
     return json.dumps({"node_small_id": node, "compressed_evidence": [*data]}).encode()
@@ -114,8 +111,11 @@ def _findings(outcome: AttestationResult | AttestationError) -> list[Finding]:
     if isinstance(outcome, AttestationError):
         unknown = isinstance(outcome, _COULD_NOT_CHECK)
         state = State.UNKNOWN if unknown else State.WRONG
-        name = "could not check" if unknown else "rejected"
-        return [Finding(name, state, outcome.headline, outcome.advice)]
+        name = "evidence" if unknown else "key"
+        detail = outcome.headline
+        for parameter, option in _AS_OPTION.items():
+            detail = detail.replace(parameter, option)
+        return [Finding(name, state, detail, outcome.advice)]
     states = {Outcome.PASSED: State.OK, Outcome.SKIPPED: State.SKIPPED}
     return [
         Finding(check.name, states[check.outcome], check.detail)

@@ -159,6 +159,17 @@ def test_a_name_without_an_address(examined, network, monkeypatch):
     assert found["account"].state is State.SKIPPED
 
 
+def test_behind_a_proxy_the_host_is_the_proxys_to_find(monkeypatch):
+    def nowhere(*_arguments, **_options):
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    assert _surroundings.name("https://there.example").state is State.WRONG
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
+    assert _surroundings.name("https://there.example").state is State.SKIPPED
+    assert _surroundings.tls("https://there.example").state is State.SKIPPED
+
+
 @pytest.mark.parametrize(("seconds", "state"), [(0, State.OK), (-900, State.WRONG)])
 def test_the_clock_is_compared_with_the_servers(monkeypatch, seconds, state):
     there = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)

@@ -96,12 +96,33 @@ def test_whatever_was_changed_is_told(verify, kept, spoil):
     assert told.exit_code == 1
 
 
-@pytest.mark.parametrize("text", ["{}\n", "nothing\n", '{"receipt": 1, "answer": 2}\n'])
-def test_a_file_of_something_else_is_refused(verify, kept, text):
-    kept.write_text(text)
-    done = verify()
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"nothing",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"receipt": 1, "answer": 2}',
+        b'{"receipt": {}, "answer": "\\ud800"}',
+        b'{"receipt": {}, "answer": "", "more": 1}',
+    ],
+    ids=lambda line: line[:24],
+)
+def test_a_line_of_something_else_is_named_and_the_others_are_checked(
+    verify, kept, line
+):
+    first, second = kept.read_bytes().splitlines()
+    kept.write_bytes(b"\n".join([first, line, second]) + b"\n")
+    done = verify("--json")
     assert done.exit_code == 1
-    assert "Traceback" not in done.output
+    told = Schema.model_validate_json(done.stdout)
+    assert [one.state for one in told.findings] == [
+        State.NOTE,
+        State.WRONG,
+        State.NOTE,
+    ]
+    assert told.findings[1].name == "answer 2"
 
 
 def test_a_line_that_was_cut_off_is_refused(verify, kept):
@@ -112,6 +133,18 @@ def test_a_line_that_was_cut_off_is_refused(verify, kept):
 def test_an_empty_file_is_not_well(verify, kept):
     kept.write_text("")
     assert verify().exit_code == 2
+
+
+def test_what_is_no_address_is_a_usage_error(verify):
+    assert verify("--address", "0x12").exit_code == 64
+
+
+def test_a_file_that_others_can_read_is_told(atoma_command, kept):
+    assert (
+        "Other users" not in atoma_command("chat", "--receipt", kept, input="").stderr
+    )
+    kept.chmod(0o644)
+    assert "Other users" in atoma_command("chat", "--receipt", kept, input="").stderr
 
 
 def test_what_is_no_file_is_a_usage_error(atoma_command, network, tmp_path):

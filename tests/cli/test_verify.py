@@ -216,9 +216,30 @@ def test_usage_has_an_exit_code_of_its_own(atoma_command, network, arguments):
     assert network.exchanges == []
 
 
-def test_a_policy_that_fetches_more_does_not_go_with_a_file(verify, tmp_path):
+def test_a_policy_that_fetches_more_does_not_go_with_a_file(
+    atoma_command, network, tmp_path
+):
     saved = tmp_path / "record"
-    saved.write_bytes(b"{}")
-    key = base64.b64encode(bytes(range(1, 33))).decode()
-    done = verify("--evidence", saved, key=key)
-    assert done.exit_code == 1
+    saved.write_bytes(network.evidence)
+    done = atoma_command(
+        *("verify", "--node", 1, "--key", OTHER_KEY, "--evidence", saved),
+        *("--sui-rpc", "https://sui.example", "--atoma-db", "0x1"),
+    )
+    assert done.exit_code == 64
+    assert "fetches more than the evidence in a file" in done.stderr
+    assert network.exchanges == []
+
+
+def test_reference_documents_that_cannot_be_read_judge_no_key(verify, tmp_path):
+    (tmp_path / "values.xml").write_text("<!DOCTYPE x [<!ENTITY y 'z'>]><x>&y;</x>")
+    done = verify("--rims", tmp_path)
+    assert done.exit_code == 64
+    assert "--rims" in done.stderr
+
+
+def test_without_a_place_for_records_the_option_is_named(verify, monkeypatch):
+    monkeypatch.delenv("ATOMA_ATTESTATION_URL")
+    done = verify()
+    assert done.exit_code == 2
+    assert "--attestation-url" in done.stdout
+    assert "attestation_url=" not in done.stdout

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .._console import failures, out
 from .._endpoint import CHAT_MODEL, Endpoint, Framework, StreamMode
 from ._options import ConfidentialOption, ModelOption, PinsOption, StreamModeOption
-
-if TYPE_CHECKING:
-    from .._backend import Answerer
 
 __all__ = ["chat"]
 
@@ -48,8 +47,11 @@ def chat(
         from .._chat import converse, read_line  # noqa: PLC0415  likewise
         from .._signed import Signed  # noqa: PLC0415  likewise
 
+        say = functools.partial(
+            converse, read=read_line, system=system, forgiving=out.is_terminal
+        )
         if receipt is None:
-            answerer: Answerer = connect(Framework.LANGCHAIN, endpoint)
+            say(connect(Framework.LANGCHAIN, endpoint))
         else:
-            answerer = Signed(endpoint, receipt)
-        converse(answerer, read_line, system=system, forgiving=out.is_terminal)
+            with contextlib.closing(Signed(endpoint, receipt)) as answerer:
+                say(answerer)

@@ -125,15 +125,12 @@ def verify(
         from .. import _verify  # noqa: PLC0415  heavy
 
         candidate = Candidate.of(node=node, key=key)
-        chosen = _policy(
-            policy,
-            nonce=_nonce(nonce, sui_rpc, atoma_db, package),
-            gpus=gpus,
-            min_driver=min_driver,
-            rims=rims,
-        )
+        source = _nonce(nonce, sui_rpc, atoma_db, package)
         outcome: AttestationResult | AttestationError
         try:
+            chosen = _policy(
+                policy, nonce=source, gpus=gpus, min_driver=min_driver, rims=rims
+            )
             if evidence is None:
                 outcome = _verify.appraise(
                     chosen, candidate, attestation_url=attestation_url
@@ -163,10 +160,17 @@ def _nonce(
 
 
 def _policy(policy: Policy, *, rims: Path | None, **wanted: Any) -> TrustPolicy:
-    from atoma_confidential import InvalidInputError, TrustPolicy  # noqa: PLC0415
+    from atoma_confidential import (  # noqa: PLC0415  heavy
+        AttestationError,
+        InvalidInputError,
+        TrustPolicy,
+    )
 
     if policy is Policy.NVIDIA_OFFLINE:
-        return TrustPolicy.nvidia_offline(rims=rims, **wanted)
+        try:
+            return TrustPolicy.nvidia_offline(rims=rims, **wanted)
+        except AttestationError as error:  # of the documents: no key was judged yet
+            raise InvalidInputError(f"--rims: {error.message}") from None
     if rims is not None:
         raise InvalidInputError("NVIDIA's service compares measurements itself.")
     return TrustPolicy.nras(api_key=os.environ.get("NVIDIA_API_KEY"), **wanted)
