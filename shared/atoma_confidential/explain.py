@@ -112,6 +112,7 @@ _SEALED = {
     "node": (
         "the whole request and answer",
         "the header fields, but not your API token",
+        "an id of your account, which the proxy adds",
         "its published software logs the bodies of embedding requests",
     ),
     "network": ("TLS connections to the proxy, with their times and sizes",),
