@@ -49,7 +49,7 @@ class Signed:
     def __init__(self, endpoint: Endpoint, path: Path) -> None:
         self._endpoint = endpoint
         self._path = path
-        self._client = Client(signatures="whole", trust=endpoint.trust)
+        self._client = Client(trust=endpoint.trust)
         note(f"Answers are kept, in clear, in {path}.", style="dim")
 
     def stream(self, messages: Sequence[Message]) -> Iterator[Piece]:

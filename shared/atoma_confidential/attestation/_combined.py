@@ -35,6 +35,10 @@ class _Both(TrustPolicy):
     def asks(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.one.asks + self.other.asks))
 
+    @property
+    def knows_signers(self) -> bool:
+        return self.one.knows_signers or self.other.knows_signers
+
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         one = yield from self.one.appraise(candidate, now=now)
         other = yield from self.other.appraise(candidate, now=now)
