@@ -138,7 +138,11 @@ class TrustPolicy(abc.ABC):
         return False
 
     def __and__(self, other: TrustPolicy) -> TrustPolicy:
-        """Return the policy that accepts what both accept."""
+        """Return the policy that accepts what both accept.
+
+        Raises:
+            InvalidInputError: Both remember nodes, and not in one place.
+        """
         from ._combined import both  # noqa: PLC0415 - that module needs this class
 
         return both(self, other)
@@ -231,6 +235,9 @@ class TrustPolicy(abc.ABC):
         Args:
             pins: Where they are kept; see `PinFile`.
             policy: Appraises the key, and is asked first.
+
+        Raises:
+            InvalidInputError: `policy` is one that remembers by itself.
         """
         from ._first_use import OnFirstUse  # noqa: PLC0415
 

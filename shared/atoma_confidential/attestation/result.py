@@ -99,7 +99,10 @@ OPEN_POINTS = (
     OpenPoint.NODE_KEY,
     OpenPoint.FIRMWARE,
 )
-"""What is open from the start; a policy leaves out what it has proven."""
+"""What is open from the start; a policy leaves out what it has proven.
+
+Any other point is one that a policy adds, by believing something.
+"""
 
 
 @dataclass(frozen=True, slots=True)
