@@ -38,7 +38,7 @@ def test_metadata_names_what_was_served_and_what_was_checked(answer, engine):
     }
     assert verdict["sealed"] is True
     assert verdict["assurance"] == verdict["policy"] == "proxy_asserted"
-    assert verdict["not_proven"].startswith("confidential VM, ")
+    assert verdict["not_proven"].startswith("confidential machine, ")
     assert verdict["signature"] == "unpinned"
     assert verdict["hash"] == "verified"
     assert verdict["blinded"] is True
