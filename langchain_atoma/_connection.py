@@ -77,9 +77,9 @@ class AtomaConnection(BaseModel):
     attestation_url: str | None = None
     """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
 
-    signatures: Literal["off", "whole", "all"] = "whole"
-    """Which signatures of nodes are checked: those of whole answers, of none, or of
-    each event of a stream as well."""
+    signatures: Literal["off", "whole", "all"] | None = None
+    """Which signatures of nodes are checked: none, those of whole answers, or of each
+    event of a stream as well. By default `whole`, or `all` if `trust` knows signers."""
 
     max_retries: int = 2
     """Repetitions where the network is busy; 0 turns all repetitions off."""

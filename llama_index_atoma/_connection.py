@@ -68,9 +68,11 @@ class Connected(BaseComponent):
     attestation_url: str | None = Field(default=None, exclude=True)
     """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
 
-    signatures: Literal["off", "whole", "all"] = Field(default="whole", exclude=True)
-    """Which signatures of nodes are checked: those of whole answers, of none, or of
-    each event of a stream as well."""
+    signatures: Literal["off", "whole", "all"] | None = Field(
+        default=None, exclude=True
+    )
+    """Which signatures of nodes are checked: none, those of whole answers, or of each
+    event of a stream as well. By default `whole`, or `all` if `trust` knows signers."""
 
     max_retries: int = Field(default=2, exclude=True)
     """Repetitions where the network is busy; 0 turns all repetitions off."""
@@ -146,7 +148,7 @@ class Connected(BaseComponent):
         data = super().to_dict(**kwargs)
         if self.trust is not None:
             data["trust"] = self.trust.name
-        if self.signatures != "whole":
+        if self.signatures is not None:
             data["signatures"] = self.signatures
         if self.tracing_policy in ("refuse", "suppress"):
             data["tracing_policy"] = self.tracing_policy

@@ -107,7 +107,5 @@ class Endpoint:
             "base_url": self.base_url,
             "api_key": self.api_key,
             "trust": self.trust,
-            # A pin that a live stream is not held to would be none.
-            "signatures": "all" if self.pins else None,
         }
         return {name: value for name, value in settings.items() if value is not None}

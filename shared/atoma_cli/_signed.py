@@ -51,7 +51,7 @@ class Signed:
     def __init__(self, endpoint: Endpoint, path: Path) -> None:
         self._endpoint = endpoint
         self._path = path
-        self._client = Client(signatures="whole", trust=endpoint.trust)
+        self._client = Client(trust=endpoint.trust)
         note(f"Answers are kept, in clear, in {path}.", style="dim")
         if is_open_to_others(path):
             note(f"Other users can read {path}.")

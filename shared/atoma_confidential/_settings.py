@@ -37,7 +37,8 @@ class ClientSettings(TypedDict, total=False):
             `ATOMA_ATTESTATION_URL`, then the public network's place if `base_url` is
             the public network's. The API key is never sent there.
         signatures: Which signatures of nodes are checked: `whole` those of whole
-            answers, `all` also that of each event of a stream, `off` none.
+            answers, `all` also that of each event of a stream, `off` none. By default
+            `whole`, and `all` if the policy knows signers, where nothing else is taken.
         max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
         timeout: Seconds for an answer, and of silence in a stream.
         stream_idle_timeout: Seconds between two events of a stream.
@@ -49,7 +50,7 @@ class ClientSettings(TypedDict, total=False):
     stream_mode: StreamMode
     trust: TrustPolicy | None
     attestation_url: str | None
-    signatures: SignatureMode
+    signatures: SignatureMode | None
     max_retries: int
     timeout: float | None
     stream_idle_timeout: float
@@ -76,9 +77,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     mode = settings.get("stream_mode", "auto")
     if mode not in ("auto", "live", "buffered"):
         raise InvalidInputError("stream_mode is 'auto', 'live' or 'buffered'.")
-    signatures = settings.get("signatures", "whole")
-    if signatures not in ("off", "whole", "all"):
-        raise InvalidInputError("signatures is 'off', 'whole' or 'all'.")
+    trust = settings.get("trust") or TrustPolicy.proxy_asserted()
     confidential = settings.get("confidential", True)
     if not isinstance(confidential, bool):
         raise InvalidInputError("confidential is True or False.")
@@ -88,11 +87,11 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
         now=time.time,
         confidential=confidential,
         stream_mode=mode,
-        trust=settings.get("trust") or TrustPolicy.proxy_asserted(),
+        trust=trust,
         attestation_url=resolve_attestation_url(
             settings.get("attestation_url"), base_url=base_url
         ),
-        signatures=signatures,
+        signatures=_signatures(settings.get("signatures"), trust),
         retry=RetryPolicy(settings.get("max_retries", 2)),
     )
     limits = Limits.of(
@@ -102,3 +101,17 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     if not confidential:
         _logger.warning("confidential=False: requests and answers travel in clear.")
     return Connection(session, base_url, limits)
+
+
+def _signatures(given: SignatureMode | None, trust: TrustPolicy) -> SignatureMode:
+    """Return which are checked: no fewer than the policy needs."""
+    if given not in (None, "off", "whole", "all"):
+        raise InvalidInputError("signatures is 'off', 'whole' or 'all'.")
+    if not trust.knows_signers:
+        return given or "whole"
+    if given in ("off", "whole"):
+        raise InvalidInputError(
+            f"signatures={given!r} would accept answers that the policy {trust.name} "
+            "never saw the signer of: leave it out, or pass 'all'."
+        )
+    return "all"

@@ -1,4 +1,6 @@
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,19 @@ def test_all_public_names_are_exported_and_sorted():
 def test_the_tree_is_drawn_in_the_docstring():
     for kind in CLASSES:
         assert kind.__name__ in errors.__doc__
+
+
+def test_each_error_that_is_exported_is_raised_somewhere():
+    packages = ("shared/atoma_confidential", "langchain_atoma", "llama_index_atoma")
+    sources = [
+        path.read_text()
+        for package in packages
+        for path in (Path(__file__).parents[2] / package).rglob("*.py")
+        if path.parent.name != "errors" and path.name != "__init__.py"
+    ]
+    for kind in CLASSES:
+        named = re.compile(rf"\b{kind.__name__}\b")
+        assert kind.__subclasses__() or any(map(named.search, sources)), kind
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -2,6 +2,8 @@
 
 import json
 import pickle
+from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -33,6 +35,7 @@ from atoma_confidential.attestation._pin_json import (
     parse_pins,
 )
 from atoma_confidential.attestation.pins import Change, LoggedKey
+from atoma_confidential.attestation.result import NEVER_PROVEN, OpenPoint
 from atoma_confidential.errors import Exposure
 from atoma_confidential.receipt import Signer
 
@@ -200,6 +203,83 @@ def test_joined_with_another_it_remembers_what_both_accept(pins):
     assert pins.read() == Pins()
     result = result_of(first_use & TrustPolicy.signed_by({42: ADDRESS}), candidate())
     assert result.policy == "on_first_use(witnessed+signed_by)"
+
+
+def in_all_orders(*policies):
+    """Return three policies joined, in each order and grouped in both ways."""
+    for a, b, c in permutations(policies):
+        yield from (a & b & c, a & (b & c))
+
+
+@pytest.mark.parametrize("order", range(12))
+def test_of_three_that_are_joined_none_has_another_remembered(pins, order):
+    pinned = TrustPolicy.pinned(keys=[candidate().recipient.public_key])
+    first_use = TrustPolicy.on_first_use(pins, Witnessed())
+    refusing = TrustPolicy.signed_by({7: ADDRESS})
+    policy = [*in_all_orders(pinned, first_use, refusing)][order]
+    with pytest.raises(PinMismatchError, match="for node 42"):
+        result_of(policy, candidate())
+    with pytest.raises(PinMismatchError, match="for node 42"):
+        policy.appraise_signer(42, signer())
+    with pytest.raises(PinMismatchError):
+        policy.appraise_signer(7, signer(OTHER_ADDRESS))
+    assert pins.read() == Pins()
+    assert pins.accepted_keys() == ()
+
+
+@pytest.mark.parametrize("order", range(12))
+def test_of_three_that_are_joined_each_is_heard(pins, order):
+    pinned = TrustPolicy.pinned(keys=[candidate().recipient.public_key])
+    first_use = TrustPolicy.on_first_use(pins, Witnessed())
+    known = TrustPolicy.signed_by({42: ADDRESS})
+    policy = [*in_all_orders(pinned, first_use, known)][order]
+    result = result_of(policy, candidate())
+    assert OpenPoint.FIRST_CONTACT in result.not_proven
+    assert result.assurance == "gpu_witnessed"
+    assert sorted(check.name for check in result.checks) == [
+        "first-use",
+        "key",
+        "signer",
+    ]
+    assert policy.knows_signers
+    assert policy.appraise_signer(42, signer())
+    (node,) = pins.read().nodes.values()
+    assert node.chips.value == {CHIP}
+    assert node.signer.value == ADDRESS
+    with pytest.raises(PinMismatchError):
+        result_of(policy, candidate(key=bytes(range(2, 34))))
+    assert len(pins.accepted_keys()) == 1
+
+
+def test_what_a_policy_believes_stays_open_where_it_is_joined():
+    """A first contact that a policy of one's own has believed, without a store."""
+
+    class Believing(Witnessed):
+        def appraise(self, candidate, *, now):
+            result = yield from super().appraise(candidate, now=now)
+            believed = (*NEVER_PROVEN, OpenPoint.FIRST_CONTACT)
+            return replace(result, not_proven=believed)
+
+    for policy in (Believing() & PROXY, PROXY & Believing()):
+        found = result_of(policy, candidate()).not_proven
+        assert set(found) == {*NEVER_PROVEN, OpenPoint.FIRST_CONTACT}
+        assert len(found) == 5
+
+
+def test_nodes_are_remembered_in_one_place(pins, tmp_path):
+    here = TrustPolicy.on_first_use(pins, Witnessed())
+    same = TrustPolicy.on_first_use(PinFile(pins.path), PROXY)
+    for policy in (here & same, same & here):
+        result = result_of(policy, candidate(node=1))
+        assert [c.name for c in result.checks].count("first-use") == 1
+        assert result.checks[-1].outcome == "skipped"
+        assert pins.read().nodes[1].chips.value == {CHIP}
+        pins.forget(1)
+    elsewhere = TrustPolicy.on_first_use(PinFile(tmp_path / "other"), PROXY)
+    with pytest.raises(InvalidInputError, match="in one place"):
+        here & elsewhere
+    with pytest.raises(InvalidInputError, match="already"):
+        TrustPolicy.on_first_use(pins, here)
 
 
 def test_policies_are_told_apart_by_their_pins_and_by_what_they_ask(tmp_path):

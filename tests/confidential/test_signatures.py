@@ -8,6 +8,7 @@ from shells import SECRET, posts, text_of
 
 import atoma_confidential as ac
 from atoma_confidential import Exposure
+from atoma_confidential.attestation import SeenSigner
 from atoma_local import Fault, Node
 
 STRANGER = Node(3)
@@ -200,6 +201,50 @@ def test_a_stranger_who_signs_the_first_answer_is_believed_until_the_second(
     assert shell.chat().verdict.signature == "unpinned"
     with pytest.raises(ac.PinMismatchError):
         shell.chat()
+
+
+WRONG = ac.TrustPolicy.signed_by({3: STRANGER.address})
+KNOWING = {
+    "signed_by": lambda _pins, _key: WRONG,
+    "signed_by & pinned": lambda _pins, key: WRONG & ac.TrustPolicy.pinned(keys=[key]),
+    "pinned & signed_by": lambda _pins, key: ac.TrustPolicy.pinned(keys=[key]) & WRONG,
+    "on_first_use": lambda pins, _key: first_use(pins),
+    "custom": lambda _pins, _key: Knows(STRANGER.address),
+}
+"""Policies that know who signs, and take our node for somebody else."""
+
+
+@pytest.mark.parametrize("stream_mode", ["live", "auto", "buffered"])
+@pytest.mark.parametrize("name", KNOWING)
+def test_a_policy_that_knows_signers_sees_that_of_each_answer(
+    atoma, connect, pins, name, stream_mode
+):
+    pins.remember(3, SeenSigner(STRANGER.address))
+    trust = KNOWING[name](pins, atoma.node_public_key)
+    shell = connect(atoma, stream_mode=stream_mode, trust=trust)
+    for ask in (shell.stream, shell.chat, lambda: shell.embed([SECRET])):
+        with pytest.raises(ac.PinMismatchError) as caught:
+            ask()
+        assert caught.value.exposure is Exposure.SEALED
+
+
+@pytest.mark.parametrize("mode", ["off", "whole"])
+@pytest.mark.parametrize("name", KNOWING)
+def test_a_policy_that_knows_signers_leaves_no_answer_out(atoma, pins, name, mode):
+    trust = KNOWING[name](pins, atoma.node_public_key)
+    for kind in (ac.Client, ac.AsyncClient):
+        with pytest.raises(ac.InvalidInputError, match="pass 'all'"):
+            kind(api_key="k", base_url=atoma.base_url, trust=trust, signatures=mode)
+
+
+def test_a_policy_may_say_that_it_needs_no_signatures(atoma, connect):
+    class Notes(Knows):
+        knows_signers = False
+
+    trust = Notes(atoma.node.address)
+    shell = connect(atoma, stream_mode="live", trust=trust, signatures="whole")
+    assert shell.stream()[1].signature == "skipped"
+    assert not ac.TrustPolicy.proxy_asserted().knows_signers
 
 
 def test_pins_that_break_while_a_client_lives_stop_it(atoma, connect, pins, recorded):

@@ -7,6 +7,8 @@ import pytest
 from records import RecordedKey
 from shells import record_requests
 
+from atoma_confidential import TrustPolicy
+from atoma_local import Node
 from langchain_atoma import errors
 
 
@@ -73,6 +75,20 @@ def test_a_wrong_signature_is_no_answer(make_atoma, make_chat, make_embeddings, 
     with pytest.raises(errors.ReceiptError):
         make_embeddings(atoma).embed_query(canary)
     assert make_chat(atoma, signatures="off").invoke(canary).text
+
+
+def test_a_policy_that_knows_signers_needs_no_setting_beside_it(
+    atoma, make_chat, make_embeddings, canary
+):
+    trust = TrustPolicy.signed_by({3: Node(5).address})
+    model = make_chat(atoma, trust=trust, stream_mode="live")
+    with pytest.raises(errors.PinMismatchError):
+        list(model.stream(canary))
+    with pytest.raises(errors.PinMismatchError):
+        make_embeddings(atoma, trust=trust).embed_query(canary)
+    for signatures in ("whole", "off"):
+        with pytest.raises(errors.InvalidInputError, match="signed_by"):
+            make_chat(atoma, trust=trust, signatures=signatures)
 
 
 def test_a_mode_that_does_not_exist_is_refused(atoma, make_chat):

@@ -7,6 +7,8 @@ from llama_index.core.llms import ChatMessage
 from records import RecordedKey
 from shells import record_requests
 
+from atoma_confidential import TrustPolicy
+from atoma_local import Node
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, errors
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
@@ -81,6 +83,18 @@ def test_a_wrong_signature_is_no_answer(make_atoma, canary):
     with pytest.raises(errors.ReceiptError):
         embeddings_of(atoma).get_text_embedding(canary)
     assert chat_model(atoma, signatures="off").chat(asked).message.content
+
+
+def test_a_policy_that_knows_signers_needs_no_setting_beside_it(atoma, canary):
+    trust = TrustPolicy.signed_by({3: Node(5).address})
+    model = chat_model(atoma, trust=trust, stream_mode="live")
+    with pytest.raises(errors.PinMismatchError):
+        list(model.stream_chat([ChatMessage(role="user", content=canary)]))
+    with pytest.raises(errors.PinMismatchError):
+        embeddings_of(atoma, trust=trust).get_text_embedding(canary)
+    for signatures in ("whole", "off"):
+        with pytest.raises(errors.InvalidInputError, match="signed_by"):
+            chat_model(atoma, trust=trust, signatures=signatures)
 
 
 def test_a_mode_that_does_not_exist_is_refused(atoma):

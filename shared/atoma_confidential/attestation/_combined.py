@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import InvalidInputError
 from ..receipt import Signer
+from ._first_use import OnFirstUse
 from .policy import Appraisal, Candidate, TrustPolicy
-from .result import Assurance, AttestationResult
+from .result import OPEN_POINTS, Assurance, AttestationResult, OpenPoint
 
 __all__ = ["both"]
 
@@ -14,8 +16,24 @@ _STRENGTH = list(Assurance)
 
 
 def both(one: TrustPolicy, other: TrustPolicy) -> TrustPolicy:
-    """Return the policy that accepts what both accept."""
-    return _Both(one, other)
+    """Return the policy that accepts what both accept.
+
+    One that remembers comes to stand around all others, so that nothing is remembered
+    which another refuses.
+
+    Raises:
+        InvalidInputError: Both remember, in two places.
+    """
+    stores = [p.pins for p in (one, other) if isinstance(p, OnFirstUse)]
+    if not stores:
+        return _Both(one, other)
+    if len({pins.identity for pins in stores}) > 1:
+        raise InvalidInputError("Joined policies have to keep their pins in one place.")
+    return OnFirstUse(stores[0], _Both(_deciding(one), _deciding(other)))
+
+
+def _deciding(policy: TrustPolicy) -> TrustPolicy:
+    return policy.policy if isinstance(policy, OnFirstUse) else policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,10 @@ class _Both(TrustPolicy):
     @property
     def asks(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.one.asks + self.other.asks))
+
+    @property
+    def knows_signers(self) -> bool:
+        return self.one.knows_signers or self.other.knows_signers
 
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         one = yield from self.one.appraise(candidate, now=now)
@@ -58,10 +80,20 @@ def _joined(
         verified_at=one.verified_at,
         checks=one.checks + other.checks,
         gpus=tuple(dict.fromkeys(one.gpus + other.gpus)),
-        not_proven=tuple(
-            open_ for open_ in one.not_proven if open_ in other.not_proven
-        ),
+        not_proven=_not_proven(one.not_proven, other.not_proven),
         nonce_source=one.nonce_source or other.nonce_source,
         evidence_digest=one.evidence_digest or other.evidence_digest,
         expires_at=min(ends, default=None),
+    )
+
+
+def _not_proven(
+    one: tuple[OpenPoint, ...], other: tuple[OpenPoint, ...]
+) -> tuple[OpenPoint, ...]:
+    """Return what neither has proven, and what either has opened itself."""
+    shared = {*one} & {*other}
+    return tuple(
+        point
+        for point in dict.fromkeys(one + other)
+        if point in shared or point not in OPEN_POINTS
     )

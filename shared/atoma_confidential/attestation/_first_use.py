@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ..errors import InvalidInputError
 from ..receipt import Signer
 from .pins import NodePins, PinStore, SeenKey, SeenSigner
 from .policy import Appraisal, Candidate, TrustPolicy
@@ -21,6 +22,11 @@ class OnFirstUse(TrustPolicy):
 
     pins: PinStore
     policy: TrustPolicy
+
+    def __post_init__(self) -> None:
+        # What the inner one has just met, the outer one would take for known.
+        if isinstance(self.policy, OnFirstUse):
+            raise InvalidInputError("This policy remembers nodes already.")
 
     @property
     def name(self) -> str:  # type: ignore[override]  # made of another's name
@@ -51,7 +57,9 @@ class OnFirstUse(TrustPolicy):
             result,
             policy=self.name,
             checks=(*result.checks, check),
-            not_proven=(*result.not_proven, OpenPoint.FIRST_CONTACT),
+            not_proven=tuple(
+                dict.fromkeys((*result.not_proven, OpenPoint.FIRST_CONTACT))
+            ),
             expires_at=now if once else result.expires_at,
         )
 
@@ -64,10 +72,6 @@ class OnFirstUse(TrustPolicy):
         known = self.policy.appraise_signer(node, signer)
         before = self.pins.remember(node, SeenSigner(signer.address))
         return known or (before is not None and before.signer is not None)
-
-    def __and__(self, other: TrustPolicy) -> TrustPolicy:
-        """Return the policy that remembers only what both accept."""
-        return OnFirstUse(self.pins, self.policy & other)
 
 
 def _check(before: NodePins | None, chips: int) -> Check:

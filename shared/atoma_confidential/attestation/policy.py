@@ -115,6 +115,16 @@ class TrustPolicy(abc.ABC):
             AttestationError: It is not acceptable, or could not be checked.
         """
 
+    @property
+    def knows_signers(self) -> bool:
+        """Whether an answer whose signature nobody checks is one that it refuses.
+
+        A client with such a policy checks all signatures, and has no setting to check
+        fewer. It is every policy with an `appraise_signer` of its own that does not
+        say otherwise here.
+        """
+        return type(self).appraise_signer is not TrustPolicy.appraise_signer
+
     def appraise_signer(self, node: int, signer: Signer) -> bool:  # noqa: ARG002
         """Return whether the signer of an answer is known to be this node.
 
@@ -128,7 +138,11 @@ class TrustPolicy(abc.ABC):
         return False
 
     def __and__(self, other: TrustPolicy) -> TrustPolicy:
-        """Return the policy that accepts what both accept."""
+        """Return the policy that accepts what both accept.
+
+        Raises:
+            InvalidInputError: Both remember nodes, and not in one place.
+        """
         from ._combined import both  # noqa: PLC0415 - that module needs this class
 
         return both(self, other)
@@ -221,6 +235,9 @@ class TrustPolicy(abc.ABC):
         Args:
             pins: Where they are kept; see `PinFile`.
             policy: Appraises the key, and is asked first.
+
+        Raises:
+            InvalidInputError: `policy` is one that remembers by itself.
         """
         from ._first_use import OnFirstUse  # noqa: PLC0415
 
@@ -231,7 +248,8 @@ class TrustPolicy(abc.ABC):
         """Accept only nodes given here, and answers signed with their Sui address.
 
         It says nothing about a key: an answer is compared after the request was sealed.
-        Join it with a policy that does, by `&`.
+        Join it with a policy that does, by `&`. All signatures are then checked, those
+        of each event of a stream among them; see `knows_signers`.
 
         Raises:
             InvalidInputError: No node was given, or an address is none.

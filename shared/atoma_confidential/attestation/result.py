@@ -81,7 +81,8 @@ class OpenPoint(enum.StrEnum):
     OPERATOR = "anything about the operator"
     GENUINE_GPU = "that a genuine GPU vouched for the key"
     NODE_KEY = "that the key is that of this node"
-    FIRMWARE = "that the GPUs' firmware is NVIDIA's, with debugging off"
+    FIRMWARE = "that the GPUs' firmware is NVIDIA's"
+    GPU_MODE = "that the GPUs' memory is protected and debugging is off"
     FIRST_CONTACT = "that the first contact with the node was genuine"
 
 
@@ -98,8 +99,12 @@ OPEN_POINTS = (
     OpenPoint.GENUINE_GPU,
     OpenPoint.NODE_KEY,
     OpenPoint.FIRMWARE,
+    OpenPoint.GPU_MODE,  # sources differ on whether measurements would show it
 )
-"""What is open from the start; a policy leaves out what it has proven."""
+"""What is open from the start; a policy leaves out what it has proven.
+
+Any other point is one that a policy adds, by believing something.
+"""
 
 
 @dataclass(frozen=True, slots=True)

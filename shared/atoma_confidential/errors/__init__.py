@@ -19,7 +19,6 @@
       > MeasurementMismatchError
     + PinMismatchError
     + PinFileError
-    + PolicyUnsupportedError
   - ReceiptError                 a node's signature does not verify
   - StatusError                  a server answered with another status than 200
     + InvalidRequestError        400, 415, 422, and the node's own 400
@@ -122,7 +121,6 @@ from ._trust import (
     MeasurementMismatchError,
     PinFileError,
     PinMismatchError,
-    PolicyUnsupportedError,
     ReceiptError,
     UnusableKeyError,
     VerifierUnavailableError,
@@ -166,7 +164,6 @@ __all__ = [
     "PinMismatchError",
     "PlaintextEgressError",
     "PlaintextEgressWarning",
-    "PolicyUnsupportedError",
     "RateLimitError",
     "ReceiptError",
     "ReflectionError",

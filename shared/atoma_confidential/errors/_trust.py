@@ -17,7 +17,6 @@ __all__ = [
     "MeasurementMismatchError",
     "PinFileError",
     "PinMismatchError",
-    "PolicyUnsupportedError",
     "ReceiptError",
     "UnusableKeyError",
     "VerifierUnavailableError",
@@ -94,12 +93,6 @@ class VerifierUnavailableError(AttestationError):
     """A service that the policy asks could not be reached, or refused."""
 
     advice = "Try again later; until then the key could not be checked."
-
-
-class PolicyUnsupportedError(AttestationError, ValueError):
-    """A policy asks for evidence that the network does not publish."""
-
-    advice = "Choose a policy whose evidence exists; see docs/threat-model.md."
 
 
 class ReceiptError(ConfidentialError):

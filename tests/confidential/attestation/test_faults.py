@@ -1,5 +1,7 @@
 """Ten thousand faults, none accepted: random bits and cuts in all that is verified.
 
+That is a node's evidence, what NVIDIA says of it, and the receipts of answers.
+
 Seeded, so that a failure can be repeated. What is changed is what an attacker would
 change: not only the compressed record, whose checksum finds most of it, but what comes
 out of it, packed again.
@@ -12,6 +14,7 @@ from collections import Counter
 
 import pytest
 from appraisal import KEY
+from signing import ANSWER, DIGEST, receipt_of, sign
 from silicon import NOW, entry, pack
 from silicon_nras import URL, Service
 from silicon_rim import RimAuthority, golden
@@ -22,7 +25,8 @@ from atoma_confidential.attestation.nvidia import verify_evidence
 from atoma_confidential.attestation.policy import Fetched
 from atoma_confidential.attestation.result import Gpu
 from atoma_confidential.attestation.rim import parse_rim
-from atoma_confidential.errors import AttestationError
+from atoma_confidential.errors import AttestationError, ReceiptError
+from atoma_confidential.receipt import Receipt, verify_signature
 
 NONCE = report_nonce(7, KEY)
 ROUNDS = {
@@ -33,6 +37,10 @@ ROUNDS = {
     "reference values": 1_000,
     "token": 750,
     "keys": 250,
+    "receipt": 1_000,
+    "signature": 1_000,
+    "secp256k1": 250,
+    "secp256r1": 250,
 }
 assert sum(ROUNDS.values()) >= 10_000
 
@@ -54,6 +62,16 @@ def faults(data, rng, count):
 def compact(value):
     """Return JSON without white space, which means nothing."""
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def signed_part(line):
+    """Return a receipt's line in three: what is signed, and what its holder noted.
+
+    The notes anybody may change, as the receipt says of itself.
+    """
+    begin = line.index('"digest"')
+    end = line.index(',"issued_at"')
+    return line[:begin].encode(), line[begin:end].encode(), line[end:].encode()
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +106,15 @@ def subjects(authority, gpu):
             now=NOW,
         )
 
+    begin, signed, end = signed_part(receipt_of().to_json())
+
+    def verify_receipt(part):
+        receipt = Receipt.from_json(begin + part + end)
+        return receipt.verify(answer=ANSWER, address=receipt_of().address)
+
+    def verify_over(data):
+        return verify_signature(data[len(DIGEST) :], data[: len(DIGEST)])
+
     record = pack([entry("device", gpu.chain, report)])
     return {
         "record": (record, verify),
@@ -97,6 +124,10 @@ def subjects(authority, gpu):
         "reference values": (document, lambda d: parse_rim(d, root=rims.fingerprint)),
         "token": (answer, lambda data: verify_token(data, keys)),
         "keys": (keys, lambda data: verify_token(answer, data)),
+        "receipt": (signed, verify_receipt),
+        "signature": (DIGEST + sign(0), verify_over),
+        "secp256k1": (DIGEST + sign(1), verify_over),
+        "secp256r1": (DIGEST + sign(2), verify_over),
     }
 
 
@@ -109,7 +140,7 @@ def test_no_fault_is_accepted(subjects, subject, faults_refused):
     for fault in faults(good, rng, ROUNDS[subject]):
         try:
             verify(fault)
-        except AttestationError as error:
+        except (AttestationError, ReceiptError) as error:
             refused[type(error).__name__] += 1
         else:
             # The bits that fill the last byte of a deflate stream mean nothing.

@@ -78,7 +78,12 @@ def test_a_result_says_what_was_checked_and_what_was_not(offline, evidence):
     assert len(result.evidence_digest) == 64
     assert [gpu.chip_id[-2:] for gpu in result.gpus] == ["01", "02"]
     assert (result.verified_at, result.expires_at) == (NOW, NOW + 3600)
-    assert result.not_proven == (*NEVER_PROVEN, OpenPoint.NODE_KEY, OpenPoint.FIRMWARE)
+    assert result.not_proven == (
+        *NEVER_PROVEN,
+        OpenPoint.NODE_KEY,
+        OpenPoint.FIRMWARE,
+        OpenPoint.GPU_MODE,
+    )
     assert outcomes(result) == {
         "evidence": "passed",
         "certificates": "passed",
@@ -331,7 +336,12 @@ def test_pinned_keys_and_chips_both_have_to_fit(offline, evidence):
     both = TrustPolicy.pinned(keys=[KEY]) & offline(gpus=GPUS)
     result = appraise(both, lambda _: record(evidence(1)))
     assert result.assurance == "gpu_witnessed"
-    assert result.not_proven == (*NEVER_PROVEN, OpenPoint.NODE_KEY, OpenPoint.FIRMWARE)
+    assert result.not_proven == (
+        *NEVER_PROVEN,
+        OpenPoint.NODE_KEY,
+        OpenPoint.FIRMWARE,
+        OpenPoint.GPU_MODE,
+    )
     assert result.expires_at == NOW + 3600
 
 
