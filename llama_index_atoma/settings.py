@@ -7,20 +7,18 @@ from typing import Any
 from llama_index.core.settings import Settings
 
 from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.known_models import CHAT_MODEL, EMBEDDING_MODEL
 
 from .embeddings import AtomaEmbeddings
 from .llms import AtomaChatModel
 
 __all__ = ["use_atoma"]
 
-_LLM = "meta-llama/Llama-3.3-70B-Instruct"
-_EMBED_MODEL = "intfloat/multilingual-e5-large-instruct"
-
 
 def use_atoma(
     *,
-    llm: AtomaChatModel | str = _LLM,
-    embed_model: AtomaEmbeddings | str = _EMBED_MODEL,
+    llm: AtomaChatModel | str = CHAT_MODEL,
+    embed_model: AtomaEmbeddings | str = EMBEDDING_MODEL,
     **connection: Any,
 ) -> None:
     """Make Atoma what LlamaIndex falls back to, for chat and for embeddings.

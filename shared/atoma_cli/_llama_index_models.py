@@ -33,7 +33,6 @@ class LlamaIndex:
         )
         self._embed_model = AtomaEmbeddings(
             model_name=endpoint.embedding_model,
-            query_instruction=endpoint.query_instruction,
             request_size=TEXTS_A_REQUEST,
             **endpoint.connection(),
         )

@@ -11,6 +11,7 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.settings import Settings
 
 import llama_index_atoma
+from atoma_confidential.known_models import EMBEDDING_MODEL, query_instruction_of
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, errors, use_atoma
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +98,17 @@ def test_both_models_are_set_by_name(monkeypatch):
     use_atoma(llm="one", embed_model="two", base_url="http://localhost:1")
     assert (Settings.llm.model, Settings.embed_model.model_name) == ("one", "two")
     assert Settings.llm.base_url == Settings.embed_model.base_url
+
+
+def test_the_default_model_gets_the_instruction_it_was_trained_with(
+    atoma, canary, monkeypatch
+):
+    use_atoma(api_key=atoma.api_key, base_url=atoma.base_url)
+    Settings.embed_model.get_query_embedding(canary)
+    Settings.embed_model.get_text_embedding(canary)
+    query, text = (one.body["input"] for one in atoma.opened)
+    assert query == [query_instruction_of(EMBEDDING_MODEL) + canary]
+    assert text == [canary]
 
 
 def test_models_that_are_there_already_are_taken():
