@@ -100,6 +100,13 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
         """Return the name that serialised models carry."""
         return "AtomaEmbeddings"
 
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the model for `from_dict`, without its key and its address."""
+        data = super().to_dict(**kwargs)
+        if self.blind_replies:  # left out, a loaded model would not hide them
+            data["blind_replies"] = True
+        return data
+
     @property
     def _engine_model(self) -> str:
         return self.model_name

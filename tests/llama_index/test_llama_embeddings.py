@@ -10,6 +10,7 @@ from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
+from atoma_confidential import TrustPolicy
 from atoma_confidential.known_models import query_instruction_of
 from llama_index_atoma import AtomaEmbeddings, errors
 
@@ -439,13 +440,26 @@ def test_what_vectors_do_not_depend_on_is_not_part_of_the_models_hash(monkeypatc
         {"tracing_policy": "allow"},
         {"encoding_format": "float"},
         {"max_concurrency": 2},
-        {"blind_replies": True},
         {"confidential": False},
+        {"attestation_url": "https://other.example"},
+        {"request_size": 5},
     ]
     plain = str(AtomaEmbeddings(**base).to_dict())
     assert {str(AtomaEmbeddings(**base | more).to_dict()) for more in same} == {plain}
-    for more in ({"dimensions": 3}, {"query_instruction": "q"}, {"model_name": "n"}):
-        assert str(AtomaEmbeddings(**base | more).to_dict()) != plain
+    other = [
+        {"dimensions": 3},
+        {"query_instruction": "q"},
+        {"model_name": "n"},
+        # Vectors would be the same; but a loaded model would not be.
+        {"embed_batch_size": 5},
+        {"num_workers": 2},
+        {"trust": TrustPolicy.pinned(keys=[bytes(32)])},
+        {"signatures": "all"},
+        {"blind_replies": True},
+        {"tracing_policy": "suppress"},
+    ]
+    for more in other:
+        assert str(AtomaEmbeddings(**base | more).to_dict()) != plain, more
 
 
 def test_model_is_another_name_for_model_name():
