@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from atoma_confidential.known_models import context_window_of
+
 if TYPE_CHECKING:
     from langchain_core.language_models.model_profile import ModelProfile
 
@@ -19,7 +21,6 @@ _PROFILES: dict[str, ModelProfile] = {
     "meta-llama/Llama-3.3-70B-Instruct": {
         "name": "Llama 3.3 70B Instruct",
         "open_weights": True,
-        "max_input_tokens": 131_072,
         "text_inputs": True,
         "image_inputs": False,
         "audio_inputs": False,
@@ -35,5 +36,7 @@ _PROFILES: dict[str, ModelProfile] = {
 
 def profile_of(model: str) -> ModelProfile | None:
     """Return what is known of a model; None for one that is not in the table."""
-    known = _PROFILES.get(model)
-    return None if known is None else known.copy()
+    known = _PROFILES.get(model, {}).copy()
+    if (window := context_window_of(model)) is not None:
+        known["max_input_tokens"] = window
+    return known or None

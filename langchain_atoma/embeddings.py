@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
 from ._connection import AtomaConnection
@@ -22,18 +23,16 @@ __all__ = ["AtomaEmbeddings"]
 
 
 class AtomaEmbeddings(AtomaConnection, Embeddings):
-    r"""Embeddings whose texts and vectors cross the network only sealed.
+    """Embeddings whose texts and vectors cross the network only sealed.
 
         from langchain_atoma import AtomaEmbeddings
 
-        embeddings = AtomaEmbeddings(
-            model="intfloat/multilingual-e5-large-instruct",
-            query_instruction="Instruct: Retrieve passages that answer the question\n"
-            "Query: ",
-        )
+        embeddings = AtomaEmbeddings(model="intfloat/multilingual-e5-large-instruct")
         vectors = embeddings.embed_documents(["one passage", "another"])
 
-    Models that are trained with instructions want them; without, search finds less.
+    Models that are trained with an instruction before a query want it; without, search
+    finds less. Where a model's own card has one and `query_instruction` is not set, it
+    is that of the card.
     """
 
     model_config = ConfigDict(defer_build=False, extra="forbid")
@@ -47,8 +46,9 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
     encoding_format: Literal["base64", "float"] = "base64"
     """How numbers travel; `base64` is a quarter of the size."""
 
-    query_instruction: str = ""
-    """Put before each query, exactly as it stands."""
+    query_instruction: str | None = None
+    """Put before each query, exactly as it stands. By default what the model was
+    trained with, where that is known (`known_models`); `""` puts nothing there."""
 
     text_instruction: str = ""
     """Put before each document, exactly as it stands."""
@@ -108,7 +108,7 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        return self._embed([text], self.query_instruction)[0]
+        return self._embed([text], self._before_query)[0]
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None
@@ -118,7 +118,13 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
 
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
-        return (await self._aembed([text], self.query_instruction))[0]
+        return (await self._aembed([text], self._before_query))[0]
+
+    @property
+    def _before_query(self) -> str:
+        if self.query_instruction is None:
+            return query_instruction_of(self.model)
+        return self.query_instruction
 
     def _embed(
         self, texts: list[str], instruction: str, chunk_size: int | None = None

@@ -31,6 +31,9 @@ class ChatParameters(Connected):
     confidential: bool = True
     """False sends everything in clear, to the plain endpoints."""
 
+    attestation_url: str | None = None
+    """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
+
     frequency_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None

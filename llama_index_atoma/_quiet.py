@@ -19,6 +19,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate
+from pydantic import PrivateAttr
 
 from atoma_confidential import AsyncChatStream, ChatStream, Verdict
 
@@ -75,9 +76,21 @@ class QuietPrompts(LLM, ABC):
 class QuietChatModel(QuietPrompts, ChatParameters, StructuredPrediction, ABC):
     """The exchanges of a chat model, without events, spans and rate limits."""
 
+    _verdict: Verdict | None = PrivateAttr(default=None)
+
+    @property
+    def last_verdict(self) -> Verdict | None:
+        """What was checked for the last whole answer; None before one.
+
+        For what hands on text or objects alone. Of calls at once, each answer's own is
+        in its `additional_kwargs`.
+        """
+        return self._verdict
+
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         request = self._request(messages, kwargs)
         reply = self._clients().sync.chat(**request)
+        self._verdict = reply.verdict
         return self._reader(request).whole(reply.body, reply.verdict)
 
     async def _achat(
@@ -85,6 +98,7 @@ class QuietChatModel(QuietPrompts, ChatParameters, StructuredPrediction, ABC):
     ) -> ChatResponse:
         request = self._request(messages, kwargs)
         reply = await self._clients().asynchronous.chat(**request)
+        self._verdict = reply.verdict
         return self._reader(request).whole(reply.body, reply.verdict)
 
     def _stream_chat(
@@ -92,14 +106,14 @@ class QuietChatModel(QuietPrompts, ChatParameters, StructuredPrediction, ABC):
     ) -> Generator[ChatResponse, None, None]:
         request = self._request(messages, kwargs)
         stream = self._clients().sync.stream_chat(**request)
-        return closed_by_caller(_responses(stream, self._reader(request)))
+        return closed_by_caller(self._responses(stream, self._reader(request)))
 
     async def _astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> AsyncGenerator[ChatResponse, None]:
         request = self._request(messages, kwargs)
         stream = self._clients().asynchronous.stream_chat(**request)
-        return closed_by_caller(_aresponses(stream, self._reader(request)))
+        return closed_by_caller(self._aresponses(stream, self._reader(request)))
 
     def _complete(
         self,
@@ -156,22 +170,22 @@ class QuietChatModel(QuietPrompts, ChatParameters, StructuredPrediction, ABC):
             prompt = self.completion_to_prompt(prompt)
         return [ChatMessage(role=MessageRole.USER, content=prompt)]
 
+    def _responses(
+        self, stream: ChatStream, reader: AnswerReader
+    ) -> Generator[ChatResponse, None, None]:
+        with stream:
+            for chunk in stream:
+                if (response := reader.read(chunk)) is not None:
+                    yield response
+        self._verdict = verdict = cast("Verdict", stream.verdict)
+        yield reader.finish(verdict)
 
-def _responses(
-    stream: ChatStream, reader: AnswerReader
-) -> Generator[ChatResponse, None, None]:
-    with stream:
-        for chunk in stream:
-            if (response := reader.read(chunk)) is not None:
-                yield response
-    yield reader.finish(cast("Verdict", stream.verdict))
-
-
-async def _aresponses(
-    stream: AsyncChatStream, reader: AnswerReader
-) -> AsyncGenerator[ChatResponse, None]:
-    async with stream:
-        async for chunk in stream:
-            if (response := reader.read(chunk)) is not None:
-                yield response
-    yield reader.finish(cast("Verdict", stream.verdict))
+    async def _aresponses(
+        self, stream: AsyncChatStream, reader: AnswerReader
+    ) -> AsyncGenerator[ChatResponse, None]:
+        async with stream:
+            async for chunk in stream:
+                if (response := reader.read(chunk)) is not None:
+                    yield response
+        self._verdict = verdict = cast("Verdict", stream.verdict)
+        yield reader.finish(verdict)

@@ -7,11 +7,12 @@ where they are async; so all modes are written out here.
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from llama_index.core.base.llms.types import ChatMessage, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock
 from llama_index.core.instrumentation.events.llm import (
     LLMStructuredPredictEndEvent,
     LLMStructuredPredictInProgressEvent,
@@ -31,7 +32,7 @@ from ._outputs import Mode, PartialOutput, parsed
 from ._schema import response_format_of
 from ._tools import tool_choice_of, tools_of
 
-__all__ = ["StructuredPrediction"]
+__all__ = ["StructuredPrediction", "noted_about"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,6 +40,22 @@ M = TypeVar("M", bound=BaseModel)
 _NOT_THEIRS = frozenset({"allow_parallel_tool_calls", "tool_choice", "tool_required"})
 
 _dispatcher = get_dispatcher(__name__)
+
+_about: ContextVar[dict[str, Any] | None] = ContextVar("_about", default=None)
+
+
+@contextmanager
+def noted_about() -> Iterator[dict[str, Any]]:
+    """Give what is told of the answer that an object is made of within the block.
+
+    An object of the caller's own class has no place for it.
+    """
+    about: dict[str, Any] = {}
+    token = _about.set(about)
+    try:
+        yield about
+    finally:
+        _about.reset(token)
 
 
 class StructuredPrediction(FunctionCallingLLM, ABC):
@@ -143,7 +160,8 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         mode = self._mode()
         messages = self._asked(mode, output_cls, prompt, prompt_args)
         asked = self._asking(mode, output_cls, llm_kwargs)
-        return parsed(output_cls, self.chat(messages, **asked), mode)
+        response = _noted(self.chat(messages, **asked))
+        return parsed(output_cls, response, mode)
 
     async def _astructured(
         self,
@@ -155,7 +173,8 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         mode = self._mode()
         messages = self._asked(mode, output_cls, prompt, prompt_args)
         asked = self._asking(mode, output_cls, llm_kwargs)
-        return parsed(output_cls, await self.achat(messages, **asked), mode)
+        response = _noted(await self.achat(messages, **asked))
+        return parsed(output_cls, response, mode)
 
     def _structured_stream_call(
         self,
@@ -172,7 +191,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
             for response in responses:
                 if partial.grows(response):
                     yield partial.found
-        yield parsed(output_cls, response, mode)
+        yield parsed(output_cls, _noted(response), mode)
 
     async def _structured_astream_call(
         self,
@@ -191,7 +210,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
                 async for response in answers:
                     if partial.grows(response):
                         yield partial.found
-            yield parsed(output_cls, response, mode)
+            yield parsed(output_cls, _noted(response), mode)
 
         return parts()
 
@@ -247,6 +266,13 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
             "tool_choice": tool_choice_of(name, tools, tool_required=True),
             "parallel_tool_calls": False,
         }
+
+
+def _noted(response: ChatResponse | None) -> ChatResponse | None:
+    about = _about.get()
+    if about is not None and response is not None:
+        about.update(response.additional_kwargs)
+    return response
 
 
 def _started(

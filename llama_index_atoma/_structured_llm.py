@@ -20,12 +20,16 @@ from llama_index.core.base.llms.types import (
     CompletionResponse,
     MessageRole,
 )
+from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.prompts.base import ChatPromptTemplate
 from pydantic import BaseModel
 
+from atoma_confidential import Verdict
+
 from ._guarded import closed_by_caller, guarded
 from ._quiet import QuietPrompts
+from ._structured import noted_about
 from ._tracing import guard
 
 if TYPE_CHECKING:
@@ -62,6 +66,39 @@ class GuardedStructuredLLM(QuietPrompts, StructuredLLM):
     if TYPE_CHECKING:
         llm: AtomaChatModel
 
+    @property
+    def last_verdict(self) -> Verdict | None:
+        """What was checked for the last answer of the model within."""
+        return self.llm.last_verdict
+
+    # Core's own tell nothing of the answer.
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return an answer; `raw` is the instance."""
+        return self._chat(messages, **kwargs)
+
+    @llm_chat_callback()
+    async def achat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponse:
+        """Return an answer; see `chat`."""
+        return await self._achat(messages, **kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> Generator[ChatResponse, None, None]:
+        """Yield what has come of an instance; the last item is all of it."""
+        return self._stream_chat(messages, **kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> AsyncGenerator[ChatResponse, None]:
+        """Return a generator of what comes; see `stream_chat`."""
+        return await self._astream_chat(messages, **kwargs)
+
     def _guard(self) -> bool:
         managers = (self.callback_manager, self.llm.callback_manager)
         handlers = [one for manager in managers for one in manager.handlers]
@@ -69,13 +106,17 @@ class GuardedStructuredLLM(QuietPrompts, StructuredLLM):
 
     def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         asked = self._asked(messages, kwargs)
-        return _response(self.llm.structured_predict(**asked))
+        with noted_about() as about:
+            found = self.llm.structured_predict(**asked)
+        return _response(found, about)
 
     async def _achat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
         asked = self._asked(messages, kwargs)
-        return _response(await self.llm.astructured_predict(**asked))
+        with noted_about() as about:
+            found = await self.llm.astructured_predict(**asked)
+        return _response(found, about)
 
     def _stream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
@@ -84,7 +125,13 @@ class GuardedStructuredLLM(QuietPrompts, StructuredLLM):
 
         def responses() -> Generator[ChatResponse, None, None]:
             with closing(parts):
-                yield from map(_response, parts)
+                while True:
+                    # Not around the `yield`: what reads may be within such a block.
+                    with noted_about() as about:
+                        part = next(parts, None)
+                    if part is None:
+                        return
+                    yield _response(part, about)
 
         return closed_by_caller(responses())
 
@@ -96,8 +143,12 @@ class GuardedStructuredLLM(QuietPrompts, StructuredLLM):
 
         async def responses() -> AsyncGenerator[ChatResponse, None]:
             async with aclosing(parts):
-                async for part in parts:
-                    yield _response(part)
+                while True:
+                    with noted_about() as about:
+                        part = await anext(parts, None)
+                    if part is None:
+                        return
+                    yield _response(part, about)
 
         return closed_by_caller(responses())
 
@@ -139,6 +190,6 @@ class GuardedStructuredLLM(QuietPrompts, StructuredLLM):
         }
 
 
-def _response(found: BaseModel) -> ChatResponse:
+def _response(found: BaseModel, about: dict[str, Any]) -> ChatResponse:
     message = ChatMessage(role=MessageRole.ASSISTANT, content=found.model_dump_json())
-    return ChatResponse(message=message, raw=found)
+    return ChatResponse(message=message, raw=found, additional_kwargs=about)

@@ -39,6 +39,7 @@ _DISPATCHERS = (
     "llama_index_atoma.embeddings",
     "llama_index_atoma._batches",
     "llama_index_atoma._structured",
+    "llama_index_atoma._structured_llm",
     "llama_index.core.llms.callbacks",
     "llama_index.core.llms.function_calling",
     "llama_index.core.llms.llm",

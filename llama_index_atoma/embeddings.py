@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, PrivateAttr
 
 from atoma_confidential import EmbeddingReply, Verdict
+from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
 from ._batches import BatchedEmbedding, Role, Vector
@@ -36,18 +37,18 @@ _GUARDED = dict.fromkeys(
 
 @guarded(_GUARDED)
 class AtomaEmbeddings(Connected, BatchedEmbedding):
-    r"""Embeddings whose texts and vectors cross the network only sealed.
+    """Embeddings whose texts and vectors cross the network only sealed.
 
         from llama_index_atoma import AtomaEmbeddings
 
         embed_model = AtomaEmbeddings(
-            model_name="intfloat/multilingual-e5-large-instruct",
-            query_instruction="Instruct: Retrieve passages that answer the question\n"
-            "Query: ",
+            model_name="intfloat/multilingual-e5-large-instruct"
         )
         vectors = embed_model.get_text_embedding_batch(["one passage", "another"])
 
-    Models that are trained with instructions want them; without, search finds less.
+    Models that are trained with an instruction before a query want it; without, search
+    finds less. Where a model's own card has one and `query_instruction` is not set, it
+    is that of the card.
     """
 
     model_name: str = Field(validation_alias=AliasChoices("model_name", "model"))
@@ -56,8 +57,9 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
     dimensions: int | None = None
     """Length of the vectors, for models that can shorten them."""
 
-    query_instruction: str = ""
-    """Put before each query, exactly as it stands."""
+    query_instruction: str | None = None
+    """Put before each query, exactly as it stands. By default what the model was
+    trained with, where that is known (`known_models`); `""` puts nothing there."""
 
     text_instruction: str = ""
     """Put before each document, exactly as it stands."""
@@ -97,6 +99,13 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
     def class_name(cls) -> str:
         """Return the name that serialised models carry."""
         return "AtomaEmbeddings"
+
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the model for `from_dict`, without its key and its address."""
+        data = super().to_dict(**kwargs)
+        if self.blind_replies:  # left out, a loaded model would not hide them
+            data["blind_replies"] = True
+        return data
 
     @property
     def _engine_model(self) -> str:
@@ -194,7 +203,11 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
         return self._kept(reply)
 
     def _instruction(self, role: Role) -> str:
-        return self.query_instruction if role == "query" else self.text_instruction
+        if role == "text":
+            return self.text_instruction
+        if self.query_instruction is None:
+            return query_instruction_of(self.model_name)
+        return self.query_instruction
 
     def _identity(self, role: Role) -> Sequence[Any]:
         return [

@@ -17,8 +17,9 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.tools.types import BaseTool
 from pydantic import BaseModel
 
+from atoma_confidential.known_models import context_window_of
+
 from ._guarded import guarded
-from ._models import context_window_of
 from ._quiet import QuietChatModel
 from ._structured_llm import GuardedStructuredLLM
 from ._tools import (
@@ -30,6 +31,10 @@ from ._tools import (
 )
 
 __all__ = ["Atoma", "AtomaChatModel"]
+
+# LlamaIndex's own default of 3900 silently cuts memory and context; too high a guess is
+# told by the engine.
+_UNKNOWN_CONTEXT_WINDOW = 32_768
 
 _ENDPOINTS = {
     "achat": "_achat",
@@ -81,8 +86,9 @@ class AtomaChatModel(QuietChatModel):
     @property
     def metadata(self) -> LLMMetadata:
         """What LlamaIndex asks before each call; nothing is looked up for it."""
+        known = self.context_window or context_window_of(self.model)
         return LLMMetadata(
-            context_window=self.context_window or context_window_of(self.model),
+            context_window=known or _UNKNOWN_CONTEXT_WINDOW,
             num_output=self.max_tokens or self.max_completion_tokens or -1,
             is_chat_model=True,
             is_function_calling_model=self.is_function_calling_model,

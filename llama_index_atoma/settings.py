@@ -6,19 +6,19 @@ from typing import Any
 
 from llama_index.core.settings import Settings
 
+from atoma_confidential.errors import InvalidInputError
+from atoma_confidential.known_models import CHAT_MODEL, EMBEDDING_MODEL
+
 from .embeddings import AtomaEmbeddings
 from .llms import AtomaChatModel
 
 __all__ = ["use_atoma"]
 
-_LLM = "meta-llama/Llama-3.3-70B-Instruct"
-_EMBED_MODEL = "intfloat/multilingual-e5-large-instruct"
-
 
 def use_atoma(
     *,
-    llm: AtomaChatModel | str = _LLM,
-    embed_model: AtomaEmbeddings | str = _EMBED_MODEL,
+    llm: AtomaChatModel | str = CHAT_MODEL,
+    embed_model: AtomaEmbeddings | str = EMBEDDING_MODEL,
     **connection: Any,
 ) -> None:
     """Make Atoma what LlamaIndex falls back to, for chat and for embeddings.
@@ -32,12 +32,29 @@ def use_atoma(
         **connection: For models given by name: what both have, such as `base_url`.
 
     Raises:
-        InvalidInputError: A setting cannot be used; nothing was changed.
+        InvalidInputError: A model is not of this package, or a setting cannot be used;
+            nothing was changed.
         MissingCredentialsError: There is no API key; nothing was changed.
     """
+    # Before either is set: what came later would leave one of the two as it was.
+    _check("llm", llm, AtomaChatModel)
+    _check("embed_model", embed_model, AtomaEmbeddings)
+    if connection and not (isinstance(llm, str) or isinstance(embed_model, str)):
+        raise InvalidInputError(
+            f"Both models are there already, so {', '.join(sorted(connection))} would "
+            "have no effect; set it on the models."
+        )
     if isinstance(llm, str):
         llm = AtomaChatModel(model=llm, **connection)
     if isinstance(embed_model, str):
         embed_model = AtomaEmbeddings(model_name=embed_model, **connection)
     Settings.llm = llm
     Settings.embed_model = embed_model
+
+
+def _check(name: str, model: object, wanted: type) -> None:
+    if not isinstance(model, str | wanted):
+        raise InvalidInputError(
+            f"{name} is a name or of class {wanted.__name__}, not "
+            f"{type(model).__name__}; nothing was changed."
+        )

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atoma_confidential.known_models import CHAT_MODEL, EMBEDDING_MODEL
+
 if TYPE_CHECKING:
     from atoma_confidential import TrustPolicy
 
 __all__ = [
-    "CHAT_MODEL",
-    "EMBEDDING_MODEL",
     "STANDS_IN_FOR_A_KEY",
     "TEXTS_A_REQUEST",
     "Endpoint",
@@ -23,17 +23,8 @@ __all__ = [
     "is_loopback",
 ]
 
-CHAT_MODEL = "meta-llama/Llama-3.3-70B-Instruct"
-EMBEDDING_MODEL = "intfloat/multilingual-e5-large-instruct"
-
 STANDS_IN_FOR_A_KEY = "not-a-key"
 """For clients that send no request which would carry one."""
-
-# As the model card of EMBEDDING_MODEL asks for; passages go without.
-_E5_QUERY = (
-    "Instruct: Given a web search query, retrieve relevant passages that answer the "
-    "query\nQuery: "
-)
 
 TEXTS_A_REQUEST = 64
 """A batch of the index then takes a few requests, side by side."""
@@ -90,12 +81,6 @@ class Endpoint:
 
         known = PinFile(self.pins)
         return TrustPolicy.on_first_use(known, TrustPolicy.proxy_asserted())
-
-    @property
-    def query_instruction(self) -> str:
-        """What the embedding model wants before a question, for it was trained so."""
-        is_e5 = "e5" in self.embedding_model and "instruct" in self.embedding_model
-        return _E5_QUERY if is_e5 else ""
 
     def connection(self) -> dict[str, Any]:
         """Return what the models of both frameworks are told about the network."""

@@ -31,7 +31,6 @@ class LangChain:
         )
         self._embeddings = AtomaEmbeddings(
             model=endpoint.embedding_model,
-            query_instruction=endpoint.query_instruction,
             chunk_size=TEXTS_A_REQUEST,
             **endpoint.connection(),
         )

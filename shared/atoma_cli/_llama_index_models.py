@@ -35,7 +35,6 @@ class LlamaIndex:
         )
         self._embed_model = AtomaEmbeddings(
             model_name=endpoint.embedding_model,
-            query_instruction=endpoint.query_instruction,
             request_size=TEXTS_A_REQUEST,
             callback_manager=silent_manager(),
             **endpoint.connection(),

@@ -12,6 +12,7 @@ from langchain_core.exceptions import ModelError
 from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_core.vectorstores import InMemoryVectorStore
 
+from atoma_confidential.known_models import query_instruction_of
 from langchain_atoma import AtomaEmbeddings, errors
 
 TEXTS = [f"passage number {n}" for n in range(7)]
@@ -131,6 +132,26 @@ def test_instructions_stand_before_texts(scripted, make_embeddings, engine, cana
     query, document = f"Instruct: Find\nQuery: {canary}", f"p: {canary}"
     inputs = [body["input"] for body in engine.asked]
     assert inputs == [[query], [document], [query], [document]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "before"),
+    [
+        ({}, query_instruction_of("intfloat/multilingual-e5-large-instruct")),
+        ({"query_instruction": ""}, ""),
+        ({"query_instruction": "query: "}, "query: "),
+        ({"model": "meta-llama/Llama-3.1-8B-Instruct"}, ""),
+    ],
+)
+def test_what_a_known_model_was_trained_with_is_put_before_a_query(
+    scripted, make_embeddings, engine, fields, before
+):
+    model = make_embeddings(scripted, **fields)
+    model.embed_query("q")
+    asyncio.run(model.aembed_query("q"))
+    model.embed_documents(["t"])
+    inputs = [body["input"] for body in engine.asked]
+    assert inputs == [[f"{before}q"], [f"{before}q"], ["t"]]
 
 
 def test_parameters_reach_the_engine(scripted, make_embeddings, engine, canary):

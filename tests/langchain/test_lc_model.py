@@ -207,6 +207,8 @@ def test_what_traces_say_of_the_model(make_chat, atoma):
 def test_profiles_are_known_or_given(make_chat, atoma):
     assert make_chat(atoma).profile["max_input_tokens"] == 131_072
     assert "structured_output" not in make_chat(atoma).profile
+    other = make_chat(atoma, model="meta-llama/Llama-3.1-8B-Instruct")
+    assert other.profile == {"max_input_tokens": 131_072}
     assert make_chat(atoma, model="some/other").profile is None
     mine = {"structured_output": True}
     assert make_chat(atoma, profile=mine).profile == mine

@@ -69,6 +69,7 @@ async def test_one_tool(chat, streaming, canary, no_plaintext):
     assert "42" in str(answer)
     assert answer.raw["usage"]["total_tokens"] > 0
     json.dumps(answer.raw)
+    assert chat.last_verdict.sealed
 
 
 async def test_calls_in_parallel(chat, streaming, atoma):

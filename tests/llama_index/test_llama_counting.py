@@ -20,8 +20,6 @@ CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 ASKED = [ChatMessage(role="user", content="Q")]
 PROMPT = PromptTemplate("{q}")
 
-pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
-
 
 class Sum(BaseModel):
     """Two numbers."""

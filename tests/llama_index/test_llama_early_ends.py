@@ -21,8 +21,6 @@ CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 ASKED = [ChatMessage(role="user", content="Q")]
 PROMPT = PromptTemplate("Q")
 
-pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
-
 
 class Thing(BaseModel):
     """A thing."""

@@ -10,6 +10,8 @@ from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.schema import TextNode
 from llama_index.core.storage.kvstore import SimpleKVStore
 
+from atoma_confidential import TrustPolicy
+from atoma_confidential.known_models import query_instruction_of
 from llama_index_atoma import AtomaEmbeddings, errors
 
 
@@ -60,7 +62,7 @@ def embed_batch(request):
 
 @pytest.fixture
 def model(scripted, make_embeddings):
-    return make_embeddings(scripted)
+    return make_embeddings(scripted, query_instruction="")
 
 
 def inputs(engine):
@@ -115,6 +117,31 @@ def test_texts_and_queries_have_their_own_instruction(
         ["passage: t"],
         ["passage: t"],
     ]
+
+
+E5_QUERY = query_instruction_of("intfloat/multilingual-e5-large-instruct")
+
+
+@pytest.mark.parametrize(
+    ("fields", "before"),
+    [
+        ({}, E5_QUERY),
+        ({"query_instruction": ""}, ""),
+        ({"query_instruction": "query: "}, "query: "),
+        ({"model_name": "meta-llama/Llama-3.1-8B-Instruct"}, ""),
+    ],
+)
+def test_what_a_known_model_was_trained_with_is_put_before_a_query(
+    scripted, make_embeddings, engine, fields, before
+):
+    model = make_embeddings(scripted, **fields)
+    twin = AtomaEmbeddings.from_dict(
+        model.to_dict(), api_key=model.api_key, base_url=model.base_url
+    )
+    for one in (model, twin):
+        queries(one, ["q"])
+        one_by_one(one, ["t"])
+    assert inputs(engine) == [[f"{before}q"], ["t"]] * 2
 
 
 def test_the_hooks_of_core_do_the_same(scripted, make_embeddings, engine):
@@ -342,7 +369,9 @@ def test_the_cache_keeps_queries_and_texts_apart(scripted, make_embeddings, engi
 def test_the_cache_keeps_them_apart_without_instructions_too(
     scripted, make_embeddings, engine
 ):
-    model = make_embeddings(scripted, embeddings_cache=SimpleKVStore())
+    model = make_embeddings(
+        scripted, embeddings_cache=SimpleKVStore(), query_instruction=""
+    )
     model.get_text_embedding("a")
     model.get_query_embedding("a")
     assert inputs(engine) == [["a"], ["a"]]
@@ -411,13 +440,26 @@ def test_what_vectors_do_not_depend_on_is_not_part_of_the_models_hash(monkeypatc
         {"tracing_policy": "allow"},
         {"encoding_format": "float"},
         {"max_concurrency": 2},
-        {"blind_replies": True},
         {"confidential": False},
+        {"attestation_url": "https://other.example"},
+        {"request_size": 5},
     ]
     plain = str(AtomaEmbeddings(**base).to_dict())
     assert {str(AtomaEmbeddings(**base | more).to_dict()) for more in same} == {plain}
-    for more in ({"dimensions": 3}, {"query_instruction": "q"}, {"model_name": "n"}):
-        assert str(AtomaEmbeddings(**base | more).to_dict()) != plain
+    other = [
+        {"dimensions": 3},
+        {"query_instruction": "q"},
+        {"model_name": "n"},
+        # Vectors would be the same; but a loaded model would not be.
+        {"embed_batch_size": 5},
+        {"num_workers": 2},
+        {"trust": TrustPolicy.pinned(keys=[bytes(32)])},
+        {"signatures": "all"},
+        {"blind_replies": True},
+        {"tracing_policy": "suppress"},
+    ]
+    for more in other:
+        assert str(AtomaEmbeddings(**base | more).to_dict()) != plain, more
 
 
 def test_model_is_another_name_for_model_name():

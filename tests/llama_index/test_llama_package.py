@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from llama_index.core.embeddings import MockEmbedding
+from llama_index.core.llms import MockLLM
 from llama_index.core.settings import Settings
 
 import llama_index_atoma
+from atoma_confidential.known_models import EMBEDDING_MODEL, query_instruction_of
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, errors, use_atoma
 
 ROOT = Path(__file__).parents[2]
@@ -97,6 +100,17 @@ def test_both_models_are_set_by_name(monkeypatch):
     assert Settings.llm.base_url == Settings.embed_model.base_url
 
 
+def test_the_default_model_gets_the_instruction_it_was_trained_with(
+    atoma, canary, monkeypatch
+):
+    use_atoma(api_key=atoma.api_key, base_url=atoma.base_url)
+    Settings.embed_model.get_query_embedding(canary)
+    Settings.embed_model.get_text_embedding(canary)
+    query, text = (one.body["input"] for one in atoma.opened)
+    assert query == [query_instruction_of(EMBEDDING_MODEL) + canary]
+    assert text == [canary]
+
+
 def test_models_that_are_there_already_are_taken():
     llm = AtomaChatModel(model="m", api_key="k")
     embed_model = AtomaEmbeddings(model_name="e", api_key="k")
@@ -105,13 +119,37 @@ def test_models_that_are_there_already_are_taken():
     assert Settings.embed_model is embed_model
 
 
+READY = {
+    "llm": AtomaChatModel(model="m", api_key="k"),
+    "embed_model": AtomaEmbeddings(model_name="e", api_key="k"),
+}
+
+
 @pytest.mark.parametrize(
-    "arguments", [{}, {"api_key": "k", "embed_model": ""}, {"api_key": "k", "x": 1}]
+    ("arguments", "told"),
+    [
+        ({}, "ATOMA_API_KEY"),
+        ({"api_key": "k", "embed_model": ""}, "model"),
+        ({"api_key": "k", "x": 1}, "x"),
+        ({"api_key": "k", "llm": None}, "llm .* not NoneType"),
+        ({"api_key": "k", "embed_model": None}, "embed_model .* not NoneType"),
+        ({"api_key": "k", "embed_model": object()}, "embed_model .* not object"),
+        ({"api_key": "k", "llm": MockLLM()}, "llm .* not MockLLM"),
+        (
+            {"llm": READY["llm"], "embed_model": MockEmbedding(embed_dim=2)},
+            "embed_model .* not MockEmbedding",
+        ),
+        (
+            {"llm": READY["embed_model"], "embed_model": READY["llm"]},
+            "llm .* not AtomaEmbeddings",
+        ),
+        ({**READY, "base_url": "https://a.example", "timeout": 1}, "base_url, timeout"),
+    ],
 )
-def test_both_or_none(arguments):
+def test_both_or_none(arguments, told):
     llm = AtomaChatModel(model="before", api_key="k")
     use_atoma(llm=llm, embed_model=AtomaEmbeddings(model_name="b", api_key="k"))
-    with pytest.raises(errors.InvalidInputError):
+    with pytest.raises(errors.InvalidInputError, match=told):
         use_atoma(**arguments)
     assert Settings.llm is llm
     assert Settings.embed_model.model_name == "b"

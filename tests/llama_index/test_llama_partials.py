@@ -14,7 +14,6 @@ ASKED = [ChatMessage(role="user", content="Who?")]
 PROMPT = PromptTemplate("Who?")
 
 # Core's own, about how it writes partial objects.
-pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
 
 
 class Song(BaseModel):

@@ -282,6 +282,7 @@ def test_everything_left_at_its_default_stays_here(
     read = SimpleDirectoryReader(tmp_path).load_data()
     index = VectorStoreIndex.from_documents(read)
     assert "eleven metres" in str(index.as_query_engine().query(QUESTION))
+    assert Settings.llm.last_verdict.sealed
     engine = index.as_chat_engine(ChatMode.CONDENSE_PLUS_CONTEXT)
     assert "eleven metres" in str(engine.chat(QUESTION))
     tree = SummaryIndex.from_documents(documents[:1]).as_query_engine()

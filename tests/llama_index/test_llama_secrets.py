@@ -183,6 +183,11 @@ def test_every_field_survives_but_the_secret_ones(monkeypatch):
         "should_use_structured_outputs": True,
         "reasoning_passback": "always",
         "remote_images": False,
+        "stream_mode": "buffered",
+        "base_url": "https://one.example",
+        "attestation_url": "https://two.example",
+        "signatures": "all",
+        "tracing_policy": "refuse",
         "on_truncated_tool_call": "keep",
         "system_prompt": "S",
         "extra_body": {"top_k": 2},
@@ -203,6 +208,9 @@ def test_every_field_survives_but_the_secret_ones(monkeypatch):
         "extra_body": {"top_k": 2},
         "num_workers": 3,
         "embed_batch_size": 9,
+        "blind_replies": True,
+        "signatures": "all",
+        "tracing_policy": "suppress",
     }
     embeddings = AtomaEmbeddings(api_key=KEY, **kept)
     for twin in (

@@ -254,7 +254,6 @@ def test_the_engine_fills_a_schema(chat, mode, form, no_plaintext):
     assert found == Person(name="Heliodora", age=57)
 
 
-@pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
 @pytest.mark.parametrize("mode", ["json_schema", "tools", "text"])
 def test_as_structured_llm(scripted_chat, says, mode):
     says(ANNA, mode)
@@ -273,6 +272,48 @@ def test_as_structured_llm(scripted_chat, says, mode):
         return [item.raw async for item in await model.astream_chat(asked)]
 
     assert asyncio.run(run())[-1] == anna
+
+
+@pytest.mark.parametrize("mode", ["json_schema", "tools", "text"])
+def test_structured_answers_carry_verdict_and_usage(scripted_chat, says, mode):
+    says(ANNA, mode)
+    model = scripted_chat.model_copy(update=MODES[mode]).as_structured_llm(Person)
+    asked = [ChatMessage(role="user", content="Who?")]
+
+    async def run():
+        whole = await model.achat(asked)
+        return [whole, *[item async for item in await model.astream_chat(asked)]]
+
+    first, *items = asyncio.run(run())
+    wholes = [first, items[-1], model.chat(asked), model.complete("Who?")]
+    *parts, last = model.stream_chat(asked)
+    for one in (*wholes, last):
+        assert one.additional_kwargs["atoma"]["sealed"] is True
+        assert one.additional_kwargs["total_tokens"] == 12
+    assert {str(p.additional_kwargs) for p in (*parts, *items[:-1])} == {"{}"}
+
+
+def test_what_is_told_of_an_answer_stays_with_it(scripted_chat, says):
+    says(ANNA, "tools")
+    model = scripted_chat.as_structured_llm(Person)
+    asked = [ChatMessage(role="user", content="Who?")]
+    begun = model.stream_chat(asked)
+    next(begun)
+    *_, last = model.stream_chat(asked)
+    assert "atoma" in last.additional_kwargs
+    assert next(begun).additional_kwargs == {}, "of another answer nothing is told"
+    begun.close()
+
+
+def test_the_last_verdict_is_there_for_what_returns_objects(
+    scripted_chat, says, form, mode
+):
+    says(ANNA, mode)
+    model = scripted_chat.model_copy(update=MODES[mode])
+    assert model.last_verdict is None
+    form(model, Person, who="x")
+    assert model.last_verdict.sealed
+    assert model.as_structured_llm(Person).last_verdict is model.last_verdict
 
 
 def test_cores_own_program_finds_the_calls(scripted_chat, says):

@@ -37,8 +37,6 @@ from llama_index_atoma import (
     assert_no_plaintext_egress,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
-
 ASKED = [ChatMessage(role="user", content="Q")]
 
 

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from atoma_confidential.known_models import CHAT_MODEL, EMBEDDING_MODEL
+
 from .._console import err, failures
-from .._endpoint import CHAT_MODEL, EMBEDDING_MODEL, Endpoint, Framework, StreamMode
+from .._endpoint import Endpoint, Framework, StreamMode
 from ._options import (
     ConfidentialOption,
     FrameworkOption,

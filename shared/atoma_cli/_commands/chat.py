@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from atoma_confidential.known_models import CHAT_MODEL
+
 from .._console import failures, out
-from .._endpoint import CHAT_MODEL, Endpoint, Framework, StreamMode
+from .._endpoint import Endpoint, Framework, StreamMode
 from ._options import ConfidentialOption, ModelOption, PinsOption, StreamModeOption
 
 __all__ = ["chat"]

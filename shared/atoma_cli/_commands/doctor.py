@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from atoma_confidential.known_models import CHAT_MODEL
+
 from .._console import failures
-from .._endpoint import CHAT_MODEL
 from ._options import JsonOption, ModelOption
 
 __all__ = ["doctor"]
