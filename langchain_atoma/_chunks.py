@@ -115,3 +115,5 @@ def _is_completed(call: Call) -> bool:
         return call.is_garbled and isinstance(parse_partial_json(call.arguments), dict)
     except ValueError:
         return False
+    except RecursionError:
+        return True  # too deep for core, which must not see it

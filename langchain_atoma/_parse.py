@@ -58,7 +58,9 @@ def chat_result(
         if delta.logprobs is not None:
             info = {**info, "logprobs": delta.logprobs}
         generations.append(ChatGeneration(message=message, generation_info=info))
-    llm_output = {"token_usage": body.get("usage") or {}, **metadata}
+    counts = body.get("usage")
+    token_usage = counts if isinstance(counts, dict) else {}
+    llm_output = {"token_usage": token_usage, **metadata}
     return ChatResult(generations=generations, llm_output=llm_output)
 
 
@@ -147,7 +149,7 @@ def _message(answer: AnswerReader, delta: Delta, metadata: dict[str, Any]) -> AI
 def _parsed(call: Call) -> ToolCall | None:
     try:
         parsed = parse_tool_call(call.as_wire())
-    except OutputParserException:  # it quotes the arguments
+    except (OutputParserException, RecursionError):  # the first quotes the arguments
         return None
     if parsed is None or not isinstance(parsed["args"], dict):
         return None  # AIMessage would refuse it with an error that quotes it

@@ -63,8 +63,27 @@ class GuardedSequence(RunnableSequence[Any, Any]):
 
     def stream(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Yield an answer as it grows; see the base class."""
+        return self._items(super().stream(*args, **kwargs))
+
+    def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """Yield an answer as it grows; see the base class."""
+        return self._aitems(super().astream(*args, **kwargs))
+
+    def transform(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Yield an answer as it grows, within another chain; see the base class."""
+        return self._items(super().transform(*args, **kwargs))
+
+    def atransform(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """Yield an answer as it grows, within another chain; see the base class."""
+        return self._aitems(super().atransform(*args, **kwargs))
+
+    def _start(self) -> AbstractContextManager[None]:
+        self._model._guard()  # noqa: SLF001 - a method of ours, for us alone
+        return self._model._start()  # noqa: SLF001
+
+    def _items(self, items: Iterator[Any]) -> Iterator[Any]:
         self._model._guard()  # noqa: SLF001
-        with closing(super().stream(*args, **kwargs)) as items:  # type: ignore[type-var]
+        with closing(items):  # type: ignore[type-var]  # core's is a generator
             while True:
                 # Not around the yield; and again each time: steps start when the
                 # first item reaches them.
@@ -74,17 +93,12 @@ class GuardedSequence(RunnableSequence[Any, Any]):
                     return
                 yield item
 
-    async def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """Yield an answer as it grows; see the base class."""
+    async def _aitems(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         self._model._guard()  # noqa: SLF001
-        async with aclosing(super().astream(*args, **kwargs)) as items:  # type: ignore[type-var]
+        async with aclosing(items):  # type: ignore[type-var]
             while True:
                 with self._model._start():  # noqa: SLF001
                     item = await anext(items, _END)
                 if item is _END:
                     return
                 yield item
-
-    def _start(self) -> AbstractContextManager[None]:
-        self._model._guard()  # noqa: SLF001 - a method of ours, for us alone
-        return self._model._start()  # noqa: SLF001

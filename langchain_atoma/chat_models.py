@@ -281,7 +281,7 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
             "atoma_api_base": self.atoma_api_base,
             "confidential": self.confidential,
             "signatures": self.signatures,
-            "trust": (self.trust or TrustPolicy.proxy_asserted()).identity,
+            "trust": _identity_of(self.trust),
         }
         own = super()._get_llm_string(stop=stop, **kwargs)
         return f"{own}---{sorted(needed.items())}"
@@ -325,6 +325,10 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
         return count_tokens_approximately(
             messages, tools=cast("list[Any]", tools_of(tools)) if tools else None
         )
+
+
+def _identity_of(trust: TrustPolicy | None) -> str:
+    return (TrustPolicy.proxy_asserted() if trust is None else trust).identity
 
 
 def _as_list(stop: list[str] | str | None) -> list[str]:

@@ -160,7 +160,11 @@ class Connected(BaseComponent):
         bare = self.__copy__()
         bare.__dict__.update(dict.fromkeys(_NOT_PICKLED))
         object.__setattr__(bare, "__pydantic_private__", None)
-        return super(Connected, bare).__getstate__()
+        state = super(Connected, bare).__getstate__()
+        if self.trust is not None and "trust" not in state["__dict__"]:
+            # Core leaves out what cannot be pickled: it would accept any key then.
+            raise InvalidInputError("The model's trust policy cannot be pickled.")
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Without the checks of our `__init__`: a key may be set later. Core would take

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoma_confidential import Client, Receipt, ReceiptError
+from atoma_confidential.receipt import once_each
 
 from ._backend import Piece
 from ._console import CommandError, note
@@ -119,7 +120,7 @@ def read_kept(path: Path) -> Iterator[Kept | ReceiptError]:
 
 def _parsed(line: bytes) -> Kept:
     try:
-        fields = json.loads(line)
+        fields = json.loads(line, object_pairs_hook=once_each)
         match fields:
             case {"receipt": dict(receipt), "answer": str(answer), **rest} if not rest:
                 return Kept(Receipt.from_json(json.dumps(receipt)), answer.encode())

@@ -32,6 +32,9 @@ __all__ = ["appraise", "appraise_record", "conclude"]
 
 _COULD_NOT_CHECK = (EvidenceUnavailableError, VerifierUnavailableError)
 
+_MAX_RECORD = 1 << 20
+"""Bytes, as of the service's answer."""
+
 _AS_OPTION = {"attestation_url=": "--attestation-url"}
 """The core's words name Python parameters."""
 
@@ -79,9 +82,12 @@ def appraise_record(
 def _as_answer(record: Path, node: int) -> bytes:
     """Return the file as the service would send it; it may be just that."""
     try:
-        data = record.read_bytes()
+        with record.open("rb") as file:
+            data = file.read(_MAX_RECORD + 1)
     except OSError as error:
         raise InvalidInputError(f"{record} cannot be read: {error.strerror}.") from None
+    if len(data) > _MAX_RECORD:
+        raise InvalidInputError(f"{record} exceeds {_MAX_RECORD} bytes.")
     if data.startswith(b"{"):
         return data
     return json.dumps({"node_small_id": node, "compressed_evidence": [*data]}).encode()

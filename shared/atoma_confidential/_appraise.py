@@ -6,6 +6,7 @@ fetched is public: nothing of the request, and no API key, is sent for it.
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from ._session import AGENT, Alone, Flow, Reply, Send, Session
@@ -142,9 +143,9 @@ def _fetch(session: Session, fetch: Fetch) -> Flow[Fetched]:
 def _split(url: str, attestation_url: str) -> tuple[str, str]:
     """Return what the shell connects to, and the rest; a path is a record's."""
     if not url.startswith("/"):
-        scheme, _, rest = url.partition("://")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}://{host}", slash + path
+        origin = re.match(r"[^:]*://[^/?#]*", url)
+        end = origin.end() if origin else 0
+        return url[:end], url[end:]
     if not attestation_url:
         raise EvidenceUnavailableError(
             "Nobody said where the nodes' attestation records are: pass "

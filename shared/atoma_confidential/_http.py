@@ -48,7 +48,13 @@ def proxy_of(base_url: str) -> str | None:
     if url.scheme != "https" or proxy_bypass(url.host):
         return None
     proxies = getproxies()
-    return proxies.get("https") or proxies.get("all")
+    proxy = proxies.get("https") or proxies.get("all")
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and not proxy.startswith(("http://", "https://")):
+        # What httpx says of another scheme shows the URL, with its password.
+        raise InvalidInputError("The environment's proxy is no http or https proxy.")
+    return proxy
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,11 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     mode = settings.get("stream_mode", "auto")
     if mode not in ("auto", "live", "buffered"):
         raise InvalidInputError("stream_mode is 'auto', 'live' or 'buffered'.")
-    trust = settings.get("trust") or TrustPolicy.proxy_asserted()
+    trust = settings.get("trust")
+    if trust is None:
+        trust = TrustPolicy.proxy_asserted()
+    elif not isinstance(trust, TrustPolicy):
+        raise InvalidInputError("trust is a TrustPolicy.")
     confidential = settings.get("confidential", True)
     if not isinstance(confidential, bool):
         raise InvalidInputError("confidential is True or False.")

@@ -61,6 +61,8 @@ CLEAR_REPLY_FIELDS = ("nonce", "response_hash", "signature", "usage")
 
 _SIGNATURE_SIZES = (97, 98)
 _GCM_TAG_BYTES = 16
+_MAX_MEMBERS = 1000
+"""Above what any usage object has."""
 
 
 class Endpoint(enum.Enum):
@@ -163,6 +165,10 @@ def parse_sealed(data: bytes) -> SealedReply:
     Raises:
         RemoteProtocolError: A field is missing, or is not base64 of its size.
     """
+    # Only usage is nested, and base64 has no brackets: this bounds what is built of a
+    # body whose size is for a ciphertext.
+    if data.count(b"{") + data.count(b"[") + data.count(b",") > _MAX_MEMBERS:
+        raise _off_contract("The answer has too many members", Exposure.SEALED)
     fields = parse_object(data, "The answer", Exposure.SEALED)
     ciphertext = _binary(fields, CIPHERTEXT, Exposure.SEALED)
     if len(ciphertext) < _GCM_TAG_BYTES:

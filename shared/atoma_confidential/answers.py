@@ -141,12 +141,15 @@ class AnswerReader:
             exposure: What had left the process for it.
 
         Raises:
-            RemoteProtocolError: There was no choice 0, or a tool call has no name.
+            RemoteProtocolError: There was no choice 0, a tool call has no name, or
+                there are too many.
             TruncatedAnswerError: A tool call met the token limit: half of what it was
                 to do may look like all of it.
         """
         if not self._answered:
             raise RemoteProtocolError("The stream holds no choice 0.", exposure)
+        if self._assembler.too_many:
+            raise RemoteProtocolError("The answer has too many tool calls.", exposure)
         if not all(call.name for call in self.calls):
             raise RemoteProtocolError("A tool call has no name.", exposure)
         at_limit = self.end.get("finish_reason") == "length"

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from .errors import Exposure, ReceiptError
 
-__all__ = ["Receipt", "Scheme", "Signer", "verify_signature"]
+__all__ = ["Receipt", "Scheme", "Signer", "once_each", "verify_signature"]
 
 Scheme = Literal["ed25519", "secp256k1", "secp256r1"]
 
@@ -65,6 +65,15 @@ _ECDSA = {
     ),
 }
 _ED25519_FLAG = 0
+_P = 2**255 - 19
+_SMALL_ORDER = frozenset(
+    {
+        *(0, 1, _P - 1, _P, _P + 1),
+        0x05FC536D_880238B1_3933C6D3_05ACDFD5_F098EFF2_89F4C345_B027B2C2_8F95E826,
+        0x7A03AC92_77FDC74E_C6CC392C_FA53202A_0F67100D_760B3CBA_4FD84D3D_706A17C7,
+    }
+)
+"""Encodings of Ed25519's points of order 1, 2, 4 and 8, but for the bit of the sign."""
 _KEY_BYTES = {_ED25519_FLAG: 32, 1: 33, 2: 33}
 
 
@@ -85,7 +94,7 @@ def verify_signature(signature: bytes, digest: bytes) -> Signer:
     ecdsa = _ECDSA.get(flag)
     try:
         if ecdsa is None:
-            Ed25519PublicKey.from_public_bytes(public_key).verify(raw, digest)
+            _verify_ed25519(public_key, raw, digest)
         else:
             _verify_ecdsa(ecdsa, public_key, raw, digest)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
@@ -172,7 +181,7 @@ class Receipt:
 
 def _parse(text: str | bytes) -> dict[str, Any]:
     try:
-        fields = json.loads(text, object_pairs_hook=_once_each)
+        fields = json.loads(text, object_pairs_hook=once_each)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
@@ -180,7 +189,12 @@ def _parse(text: str | bytes) -> dict[str, Any]:
     return fields
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object; for `object_pairs_hook`.
+
+    Raises:
+        ValueError: One comes twice.
+    """
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise ValueError  # what a reader took would depend on the reader
@@ -237,6 +251,12 @@ def _split(signature: bytes) -> tuple[int, bytes, bytes]:
     return flag, signature[1:end], signature[end:]
 
 
+def _verify_ed25519(public_key: bytes, signature: bytes, digest: bytes) -> None:
+    if _is_small_order(public_key) or _is_small_order(signature[:32]):
+        raise InvalidSignature  # one signature would be valid for any digest
+    Ed25519PublicKey.from_public_bytes(public_key).verify(signature, digest)
+
+
 def _verify_ecdsa(
     ecdsa: _Ecdsa, public_key: bytes, signature: bytes, digest: bytes
 ) -> None:
@@ -252,6 +272,10 @@ def _verify_ecdsa(
 
 def _digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def _is_small_order(point: bytes) -> bool:
+    return int.from_bytes(point, "little") % 2**255 in _SMALL_ORDER
 
 
 def _refused(message: str) -> ReceiptError:

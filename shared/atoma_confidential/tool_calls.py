@@ -15,6 +15,7 @@ from typing import Any
 from .messages import wire_call
 
 __all__ = [
+    "MAX_CALLS",
     "Call",
     "CallAssembler",
     "CallDelta",
@@ -23,6 +24,9 @@ __all__ = [
     "numbered",
     "parsed_arguments",
 ]
+
+MAX_CALLS = 128
+"""Of one answer: as many as OpenAI's API takes tools."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -94,18 +98,23 @@ class CallAssembler:
     """Sorts the fragments of one answer into calls, and numbers those itself.
 
     Attributes:
+        too_many: Whether there were more than anybody asks for; the rest is not read.
         calls: Those that have begun, in the order in which they did.
     """
 
     def __init__(self) -> None:
+        self.too_many = False
         self.calls: list[Call] = []
         self._at: dict[tuple[str, int], Call] = {}
 
     def read(self, fragments: Any) -> list[CallDelta]:
         """Return what the fragments of one chunk add; empty if there are none."""
-        if not fragments:
+        if not fragments or self.too_many:
             return []
         found = [_Fragment.of(one) for one in fragments if isinstance(one, Mapping)]
+        self.too_many = len(self.calls) + len(found) > MAX_CALLS + 1
+        if self.too_many:
+            return []
         alone = len(found) == 1
         return [self._read(one, n, alone=alone) for n, one in enumerate(found)]
 

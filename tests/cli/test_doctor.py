@@ -170,18 +170,21 @@ def test_behind_a_proxy_the_host_is_the_proxys_to_find(monkeypatch):
     assert _surroundings.tls("https://there.example").state is State.SKIPPED
 
 
+def answers_with(monkeypatch, response):
+    answer = contextlib.nullcontext(response)
+    monkeypatch.setattr(httpx, "stream", lambda *_, **__: answer)
+
+
 @pytest.mark.parametrize(("seconds", "state"), [(0, State.OK), (-900, State.WRONG)])
 def test_the_clock_is_compared_with_the_servers(monkeypatch, seconds, state):
     there = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
     head = {"date": email.utils.format_datetime(there, usegmt=True)}
-    monkeypatch.setattr(
-        httpx, "get", lambda *_, **__: httpx.Response(200, headers=head)
-    )
+    answers_with(monkeypatch, httpx.Response(200, headers=head))
     assert _surroundings.clock("https://there.example").state is state
 
 
 def test_a_server_that_tells_no_time_leaves_the_clock_unknown(monkeypatch):
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200))
+    answers_with(monkeypatch, httpx.Response(200))
     assert _surroundings.clock("https://there.example").state is State.UNKNOWN
 
 

@@ -175,3 +175,11 @@ def test_what_is_no_whole_output_is_refused(ended, refusal, kind):
     assert caught.value.exposure is Exposure.PLAIN
     assert "will not" not in str(caught.value)
     check_output("stop", None, Exposure.PLAIN)
+
+
+def test_an_answer_with_too_many_calls_is_refused():
+    calls = [{"id": f"c{n}", "function": {"name": "f"}} for n in range(200)]
+    reader = AnswerReader()
+    reader.read({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]})
+    with pytest.raises(RemoteProtocolError, match="too many tool calls"):
+        reader.finish(Exposure.SEALED)

@@ -167,3 +167,23 @@ def test_no_error_holds_the_request(monkeypatch):
         client.chat(hello, model="m")
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("proxy", "used"),
+    [
+        ("http://there.example:1", "http://there.example:1"),
+        ("user:secret@there.example:1", "http://user:secret@there.example:1"),
+    ],
+)
+def test_a_proxy_may_be_named_without_its_scheme(monkeypatch, proxy, used):
+    monkeypatch.setenv("https_proxy", proxy)
+    assert proxy_of("https://api.example") == used
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@there.example:1", "ftp://x"])
+def test_a_proxy_of_another_kind_is_refused_without_its_password(monkeypatch, proxy):
+    monkeypatch.setenv("https_proxy", proxy)
+    with pytest.raises(ac.InvalidInputError) as caught:
+        proxy_of("https://api.example")
+    assert "secret" not in str(caught.value)

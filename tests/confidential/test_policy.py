@@ -3,7 +3,9 @@ import base64
 import pytest
 
 from atoma_confidential import (
+    AsyncClient,
     AttestationError,
+    Client,
     InvalidInputError,
     Recipient,
     TrustPolicy,
@@ -52,3 +54,43 @@ def test_policies_are_told_apart_by_the_keys_they_accept():
     assert one.identity == TrustPolicy.pinned(keys=[OTHER, KEY]).identity
     assert one.identity != TrustPolicy.pinned(keys=[KEY]).identity
     assert one.identity != TrustPolicy.proxy_asserted().identity
+
+
+class Nobody(TrustPolicy):
+    """An allow-list that is empty for now, and false."""
+
+    name = identity = "nobody"
+
+    def __len__(self):
+        return 0
+
+    def appraise(self, candidate, *, now):
+        yield from ()
+        raise AttestationError("Nobody is accepted.")
+
+
+def test_a_policy_that_is_false_is_still_the_policy(make_atoma):
+    atoma = make_atoma()
+    for kind in (Client, AsyncClient):
+        client = kind(base_url=atoma.base_url, api_key=atoma.api_key, trust=Nobody())
+        assert client._connection.session.trust.name == "nobody"
+
+
+@pytest.mark.parametrize("trust", ["", 0, False, [], {}, "pinned", object()])
+def test_what_is_no_policy_is_refused(trust):
+    with pytest.raises(InvalidInputError, match="TrustPolicy"):
+        Client(api_key="k", trust=trust)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TrustPolicy.pinned(keys=KEY),
+        lambda: TrustPolicy.pinned(keys=[None]),
+        lambda: TrustPolicy.signed_by("x"),
+        lambda: Candidate.of(node=1, key=None),
+    ],
+)
+def test_arguments_of_another_type_are_refused_as_ours(make):
+    with pytest.raises(InvalidInputError):
+        make()

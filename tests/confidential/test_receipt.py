@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from signing import CURVES, DIGEST, NAMES, ORDERS, receipt_of, sign
@@ -246,3 +247,37 @@ def test_a_receipt_with_one_other_character_is_refused_or_not_genuine(data):
     # Only what is signed, and by whom, is protected.
     unsigned = {"node": 0, "key": "", "model": "", "issued_at": 0}
     assert replace(changed, **unsigned) == replace(RECEIPT, **unsigned)
+
+
+# Order 1, 2, 4 and 8, with and without the sign, and encodings that are not canonical.
+SMALL = [
+    (number | sign << 255).to_bytes(32, "little")
+    for number in (
+        *(0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18),
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    )
+    for sign in (0, 1)
+]
+BASE_POINT = bytes.fromhex("58" + "66" * 31)
+
+
+def test_a_signature_that_is_valid_for_any_digest_is_refused():
+    """The key is the identity, R the base point and s one: it verifies everything."""
+    identity, one = SMALL[2], (1).to_bytes(32, "little")
+    universal = b"\0" + BASE_POINT + one + identity
+    for digest in (bytes(32), bytes(range(32))):
+        key = Ed25519PublicKey.from_public_bytes(identity)
+        key.verify(BASE_POINT + one, digest)  # the library does not mind
+        with pytest.raises(ReceiptError):
+            verify_signature(universal, digest)
+
+
+@pytest.mark.parametrize("point", SMALL, ids=bytes.hex)
+def test_no_point_of_small_order_signs(point):
+    for signature in (
+        b"\0" + BASE_POINT + bytes(32) + point,
+        b"\0" + point + bytes(64),
+    ):
+        with pytest.raises(ReceiptError):
+            verify_signature(signature, bytes(32))

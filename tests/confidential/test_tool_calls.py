@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoma_confidential.tool_calls import (
+    MAX_CALLS,
     CallAssembler,
     any_cut_off,
     is_object,
@@ -388,3 +389,16 @@ def test_any_interleaving_by_index_gives_the_same_calls(data, all_arguments, eng
 )
 def test_whatever_comes_is_read(chunks):
     assembled(*chunks)
+
+
+def test_there_is_a_limit_to_the_calls_of_one_answer():
+    assembler = CallAssembler()
+    for index in range(MAX_CALLS):
+        assembler.read([{"index": index, "function": {"name": "f"}}])
+    assert not assembler.too_many
+    for index in range(3):
+        function = {"name": "f", "arguments": "{}"}
+        assembler.read([{"index": MAX_CALLS + index, "function": function}])
+    assert assembler.too_many
+    assert len(assembler.calls) <= MAX_CALLS + 1
+    assert assembler.read([{"index": 0, "function": {"arguments": "x"}}]) == []

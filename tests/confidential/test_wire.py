@@ -437,3 +437,11 @@ def test_no_date_breaks_the_reading(text, before):
 
 def test_without_the_field_nothing_is_said():
     assert status_error(429).retry_after is None
+
+
+@pytest.mark.parametrize("junk", ['{"a":1}', "[]", "0"])
+def test_a_body_full_of_other_things_is_refused_before_it_is_built(junk):
+    listed = ",".join([junk] * 2000)
+    body = f'{{"ciphertext":"AAAA","x":[{listed}]}}'.encode()
+    with pytest.raises(errors.RemoteProtocolError, match="too many members"):
+        _wire.parse_sealed(body)

@@ -102,6 +102,17 @@ async def _astream(model, prompt):
     return await listed(model.astream(prompt))
 
 
+async def _transform(model, prompt):
+    return [*model.transform(iter([prompt]))]
+
+
+async def _atransform(model, prompt):
+    async def asked():
+        yield prompt
+
+    return await listed(model.atransform(asked()))
+
+
 async def _batch(model, prompt):
     return model.batch([prompt, f"{prompt}?"])
 
@@ -152,6 +163,8 @@ WAYS = {
     "structured-astream": parsed(_astream),
     "structured-batch": parsed(_batch),
     "structured-abatch": parsed(_abatch),
+    "structured-transform": parsed(_transform),
+    "structured-atransform": parsed(_atransform),
     "structured-events-v2": parsed(_events_v2),
     "structured-calls": parsed(_invoke, method="function_calling"),
     "structured-json": parsed(_invoke, method="json_mode"),

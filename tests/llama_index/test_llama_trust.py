@@ -1,6 +1,7 @@
 """Policies that fetch, and the nodes' signatures, as a model's fields."""
 
 import pickle
+import threading
 
 import pytest
 from llama_index.core.llms import ChatMessage
@@ -100,3 +101,23 @@ def test_a_policy_that_knows_signers_needs_no_setting_beside_it(atoma, canary):
 def test_a_mode_that_does_not_exist_is_refused(atoma):
     with pytest.raises(errors.InvalidInputError, match="signatures"):
         chat_model(atoma, signatures="some")
+
+
+class Unpicklable(TrustPolicy):
+    name = identity = "unpicklable"
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def appraise(self, candidate, *, now):
+        return TrustPolicy.proxy_asserted().appraise(candidate, now=now)
+
+
+@pytest.mark.parametrize("kind", [AtomaChatModel, AtomaEmbeddings])
+def test_a_model_whose_policy_cannot_be_pickled_is_not_pickled(kind):
+    """Core would leave the policy out, and any key would do for what is loaded."""
+    model = kind(model="m", api_key="k", trust=Unpicklable())
+    with pytest.raises(
+        errors.InvalidInputError, match="trust policy cannot be pickled"
+    ):
+        pickle.dumps(model)

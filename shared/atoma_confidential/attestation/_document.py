@@ -48,6 +48,11 @@ def byte_array(value: object) -> bytes | None:
     return bytes(value)
 
 
+def host_of(address: str) -> str:
+    """Return the host of an address, without what a provider may have put behind it."""
+    return re.split(r"[/?#]", address.partition("://")[2], maxsplit=1)[0]
+
+
 def check_address(url: str, what: str) -> str:
     """Return the address of a service that a policy is to ask.
 

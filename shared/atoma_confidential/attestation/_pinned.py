@@ -79,7 +79,7 @@ def _key_bytes(key: bytes | str) -> bytes:
     else:
         try:
             data = base64.b64decode(key, validate=True)
-        except (binascii.Error, ValueError):
+        except (binascii.Error, TypeError, ValueError):
             data = None
         if data and base64.b64encode(data).decode() != key:
             data = None  # bits that no byte uses

@@ -10,7 +10,7 @@ from atoma_confidential.envelope import digest_of
 from atoma_confidential.errors import DeviceNotAllowedError, InvalidInputError
 
 from ._about import about
-from ._document import check_address
+from ._document import check_address, host_of
 from ._offline import (
     EvidencePolicy,
     Vouched,
@@ -57,7 +57,7 @@ class NrasPolicy(TrustPolicy):
 
     offline: EvidencePolicy
     url: str
-    api_key: str | None = field(default=None, repr=False, compare=False)
+    api_key: str | None = field(default=None, repr=False)
     name = "nras"
 
     @property
@@ -78,7 +78,7 @@ class NrasPolicy(TrustPolicy):
     @property
     def asks(self) -> tuple[str, ...]:
         """Whom the offline checks ask, and NVIDIA."""
-        return *self.offline.asks, f"NVIDIA's service {self.url}: which GPUs"
+        return *self.offline.asks, f"the service {host_of(self.url)}: which GPUs"
 
     def appraise(self, candidate: Candidate, *, now: float) -> Appraisal:
         """Verify the evidence, and only then ask about it."""

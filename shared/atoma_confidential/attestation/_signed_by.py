@@ -20,6 +20,8 @@ _LATER = "compared with the pinned address once there is an answer"
 
 def signed_by(signers: Mapping[int, str]) -> TrustPolicy:
     """Return the policy for these signers; see `TrustPolicy.signed_by`."""
+    if not isinstance(signers, Mapping):
+        raise InvalidInputError("signed_by() needs nodes with their Sui addresses.")
     pins = {node: str(address).lower() for node, address in signers.items()}
     if not pins or not all(map(is_address, pins.values())):
         raise InvalidInputError(

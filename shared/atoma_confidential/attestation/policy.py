@@ -48,7 +48,7 @@ class Candidate:
         try:
             data = key if isinstance(key, bytes) else a2b_base64(key, strict_mode=True)
             return cls(Recipient(data), node)
-        except (UnusableKeyError, ValueError):  # ValueError: or not base64
+        except (TypeError, UnusableKeyError, ValueError):  # or not base64
             pass
         raise InvalidInputError("A node's key has 32 bytes, or is their base64 text.")
 

@@ -20,7 +20,7 @@ from atoma_confidential.errors import (
     InvalidInputError,
 )
 
-from ._document import byte_array, check_address, json_object
+from ._document import byte_array, check_address, host_of, json_object
 from .policy import Fetch, Fetched
 
 __all__ = ["Commitment", "Rotation", "SuiContract", "read_commitment", "read_rotation"]
@@ -60,7 +60,7 @@ class SuiContract:
     @property
     def host(self) -> str:
         """The host of the endpoint, without what a provider may put behind it."""
-        return self.rpc_url.partition("://")[2].partition("/")[0]
+        return host_of(self.rpc_url)
 
     def __post_init__(self) -> None:
         check_address(self.rpc_url, "rpc_url")
