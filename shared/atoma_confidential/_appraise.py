@@ -17,9 +17,9 @@ from .errors import (
     ConnectionLostError,
     EvidenceFormatError,
     EvidenceRejectedError,
-    EvidenceUnavailableError,
     Exposure,
     KeyNotBoundError,
+    MissingEvidenceSourceError,
     RemoteProtocolError,
     ReplyTimeoutError,
     VerifierUnavailableError,
@@ -146,8 +146,8 @@ def _split(url: str, attestation_url: str) -> tuple[str, str]:
         host, slash, path = rest.partition("/")
         return f"{scheme}://{host}", slash + path
     if not attestation_url:
-        raise EvidenceUnavailableError(
-            "Nobody said where the nodes' attestation records are: pass "
-            "attestation_url=, or set ATOMA_ATTESTATION_URL."
+        raise MissingEvidenceSourceError(
+            "The policy needs the nodes' attestation records, and nobody said where "
+            "they are."
         )
     return attestation_url, url
