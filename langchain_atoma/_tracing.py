@@ -23,7 +23,7 @@ from atoma_confidential.egress import (
 from ._errors import model_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from langchain_core.callbacks import Callbacks
 
@@ -36,18 +36,26 @@ __all__ = [
 ]
 
 
-def guard(policy: TracingPolicy, *, cache: Any = False) -> None:
+_NOT_CONTENT = frozenset({"_type", "model", "model_name", "user"})
+"""Parameters in words that say nothing of what is asked."""
+
+
+def guard(
+    policy: TracingPolicy, *, cache: Any = False, bound: Mapping[str, Any] | None = None
+) -> None:
     """Act on the plaintext sinks that are on right now.
 
     Args:
         policy: What to do about them. `suppress` leaves a LangSmith sink to `untraced`.
         cache: The model's `cache` field; False where there is nothing to cache.
+        bound: The parameters of a call, which are traced even where its messages are
+            hidden; None where no call is meant.
 
     Raises:
         PlaintextEgressError: The policy is `refuse` and there is a sink.
     """
     with model_errors():
-        act_on(policy, _sinks(cache))
+        act_on(policy, _sinks(cache, bound or {}))
 
 
 def assert_no_plaintext_egress(*, ignore: str | Collection[str] = ()) -> list[Sink]:
@@ -63,7 +71,7 @@ def assert_no_plaintext_egress(*, ignore: str | Collection[str] = ()) -> list[Si
         PlaintextEgressError: Another sink is on.
     """
     with model_errors():
-        return assert_none(_sinks(None), ignore=ignore)
+        return assert_none(_sinks(None, {}), ignore=ignore)
 
 
 @contextmanager
@@ -97,11 +105,11 @@ def without_tracers(callbacks: Callbacks) -> Callbacks:
     return manager
 
 
-def _sinks(cache: Any) -> Iterable[Sink]:
+def _sinks(cache: Any, bound: Mapping[str, Any]) -> Iterable[Sink]:
     from langchain_core.globals import get_debug, get_verbose  # noqa: PLC0415
 
     if _langsmith_is_on():
-        yield _langsmith_sink()
+        yield _langsmith_sink(bound)
     yield from _instrumentation()
     if cache is not False and _shared_cache_is_on(cache):
         yield Sink(
@@ -140,7 +148,7 @@ def _langsmith_is_on() -> bool:
     return any(isinstance(handler, LangChainTracer) for handler in handlers)
 
 
-def _langsmith_sink() -> Sink:
+def _langsmith_sink(bound: Mapping[str, Any]) -> Sink:
     from langsmith.utils import get_env_var  # noqa: PLC0415
 
     hidden = all(
@@ -148,13 +156,32 @@ def _langsmith_sink() -> Sink:
     )
     return Sink(
         "langsmith",
-        "errors, metadata and parameters; prompts and answers are hidden"
+        "errors, metadata and parameters, tools, schemas and stop words among them; "
+        "prompts and answers are hidden"
         if hidden
         else "prompts, answers, tools, parameters, errors and metadata",
         "unset LANGSMITH_TRACING (or LANGCHAIN_TRACING_V2)",
-        reduced=hidden,
+        reduced=hidden and not _holds_content(bound),
         suppressible=True,
     )
+
+
+def _holds_content(bound: Mapping[str, Any]) -> bool:
+    """Tell whether parameters hold words: those of tools, of a schema, or to stop at.
+
+    Of a parameter that is the engine's own, nobody knows; its words count too.
+    """
+    return any(
+        _has_words(value) for name, value in bound.items() if name not in _NOT_CONTENT
+    )
+
+
+def _has_words(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_words, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_words, value))
+    return not isinstance(value, int | float | None)
 
 
 def _instrumentation() -> Iterable[Sink]:

@@ -217,8 +217,8 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
     def _suppresses_tracing(self) -> bool:
         return self.tracing_policy == "suppress"
 
-    def _guard(self) -> None:
-        guard(self.tracing_policy, cache=self.cache)
+    def _guard(self, bound: Mapping[str, Any] | None = None) -> None:
+        guard(self.tracing_policy, cache=self.cache, bound=bound)
 
     @property
     def _llm_type(self) -> str:
@@ -271,8 +271,9 @@ class AtomaChatModel(ChatParameters, SuppressibleRuns, BaseChatModel):
     ) -> dict[str, Any]:
         # Of all that core calls, this alone comes before anything is traced, on each
         # of its six paths.
-        self._guard()
-        return super()._get_invocation_params(stop=stop, **kwargs)
+        params = super()._get_invocation_params(stop=stop, **kwargs)
+        self._guard({**params, "stop": stop or self.stop})
+        return params
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # Core's own is made once; for a model with a policy, it is only the class name.

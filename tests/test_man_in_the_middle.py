@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from llama_index.core.llms import ChatMessage
@@ -36,9 +37,9 @@ def langchain_chat(proxy, trust):
     return model.invoke(ASKED).response_metadata["atoma"]
 
 
-def langchain_stream(proxy, trust):
+def langchain_stream(proxy, trust, stream_mode="buffered"):
     model = langchain_atoma.AtomaChatModel(
-        model=CHAT, stream_mode="buffered", **settings(proxy, trust)
+        model=CHAT, stream_mode=stream_mode, **settings(proxy, trust)
     )
     chunks = list(model.stream(ASKED))
     return next(filter(None, (c.response_metadata.get("atoma") for c in chunks)))
@@ -56,9 +57,9 @@ def llama_index_chat(proxy, trust):
     return response.additional_kwargs["atoma"]
 
 
-def llama_index_stream(proxy, trust):
+def llama_index_stream(proxy, trust, stream_mode="buffered"):
     model = llama_index_atoma.AtomaChatModel(
-        model=CHAT, stream_mode="buffered", **settings(proxy, trust)
+        model=CHAT, stream_mode=stream_mode, **settings(proxy, trust)
     )
 
     async def last():
@@ -84,6 +85,14 @@ CALLS = [
     llama_index_stream,
     llama_index_embeddings,
 ]
+"""Those that a middleman can answer who does not stream."""
+
+LIVE_CALLS = [
+    pytest.param(partial(stream, stream_mode=mode), id=f"{stream.__name__}-{mode}")
+    for stream in (langchain_stream, llama_index_stream)
+    for mode in ("auto", "live")
+]
+"""In mode auto a canary goes before the first stream; it is held to the policy too."""
 
 
 AUTHORITY = Authority()
@@ -131,7 +140,7 @@ def test_where_the_proxy_is_believed_it_reads_everything(middleman, call):
     assert len(middleman.read) == 2
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", CALLS + LIVE_CALLS)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_substituted_key_is_refused_before_a_byte_is_sealed_to_it(
     atoma, middleman, call, policy
@@ -145,7 +154,7 @@ def test_a_substituted_key_is_refused_before_a_byte_is_sealed_to_it(
     assert not atoma.opened
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", CALLS + LIVE_CALLS)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_genuine_key_is_accepted_by_the_same_policy(atoma, call, policy):
     verdict = call(atoma, policy(atoma))

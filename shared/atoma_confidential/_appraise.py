@@ -18,9 +18,9 @@ from .errors import (
     ConnectionLostError,
     EvidenceFormatError,
     EvidenceRejectedError,
-    EvidenceUnavailableError,
     Exposure,
     KeyNotBoundError,
+    MissingEvidenceSourceError,
     RemoteProtocolError,
     ReplyTimeoutError,
     VerifierUnavailableError,
@@ -147,8 +147,8 @@ def _split(url: str, attestation_url: str) -> tuple[str, str]:
         end = origin.end() if origin else 0
         return url[:end], url[end:]
     if not attestation_url:
-        raise EvidenceUnavailableError(
-            "Nobody said where the nodes' attestation records are: pass "
-            "attestation_url=, or set ATOMA_ATTESTATION_URL."
+        raise MissingEvidenceSourceError(
+            "The policy needs the nodes' attestation records, and nobody said where "
+            "they are."
         )
     return attestation_url, url

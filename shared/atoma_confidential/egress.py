@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 from .errors import InvalidInputError, PlaintextEgressError, PlaintextEgressWarning
@@ -57,15 +57,15 @@ class Sink:
         name: A short name for it, for `ignore=`.
         gets: What it receives.
         switch: How to turn it off.
-        reduced: Whether the model's prompts and answers are kept from it, so that
-            `refuse` only warns.
+        reduced: Whether the model's prompts and answers are kept from it, and this call
+            has nothing else to say, so that `refuse` only warns.
         suppressible: Whether `suppress` keeps the model's own runs from it.
     """
 
     name: str
     gets: str
     switch: str
-    reduced: bool = False
+    reduced: bool = field(default=False, compare=False)
     suppressible: bool = False
 
     def __str__(self) -> str:

@@ -54,6 +54,8 @@ class Result(Strict):
     gpus: list[Gpu]
     not_proven: list[str]
     nonce_source: str
+    contract_nonce: int | None
+    rotation: int | None
     evidence_digest: str
     expires_at: float | None
 
@@ -164,6 +166,8 @@ def test_json_has_its_schema(verify):
     assert told.result.assurance is Assurance.GPU_WITNESSED
     assert len(told.result.gpus) == 2
     assert told.result.nonce_source == "user"
+    assert told.result.contract_nonce == NONCE
+    assert told.result.rotation is None
     assert told.result.not_proven
     assert told.error is None
 

@@ -104,7 +104,10 @@ def refused(shell, error):
 
 def test_without_a_place_for_records_they_are_unavailable(atoma, connect):
     shell = connect(atoma, trust=RecordedKey())
-    assert "attestation_url" in str(refused(shell, ac.EvidenceUnavailableError))
+    said = str(refused(shell, ac.MissingEvidenceSourceError))
+    assert issubclass(ac.MissingEvidenceSourceError, ac.EvidenceUnavailableError)
+    assert said.endswith("Pass attestation_url=, or set ATOMA_ATTESTATION_URL.")
+    assert "later" not in said
     assert [seen.path for seen in atoma.exchanges] == ["/v1/nodes/lock"]
 
 

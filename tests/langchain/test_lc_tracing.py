@@ -490,6 +490,103 @@ def test_hidden_inputs_and_outputs_are_warned_of(
     assert not hidden.has(canary)
 
 
+def _tool(canary):
+    schema = {"type": "object", "properties": {"x": {"type": "string"}}}
+    return {"name": "look_up", "description": canary, "parameters": schema}
+
+
+def _of_tool(canary):
+    return {"type": "function", "function": _tool(canary)}
+
+
+def _fields(said):
+    """Return fields of a model, each of which says something in words."""
+    tools = [_of_tool(said)]
+    schema = {"name": "answer", "schema": {"type": "object", "title": said}}
+    return {
+        "tools": {"model_kwargs": {"tools": tools}},
+        "functions": {"model_kwargs": {"functions": [_tool(said)]}},
+        "response_format": {
+            "response_format": {"type": "json_schema", "json_schema": schema}
+        },
+        "stop": {"stop": [said]},
+        "extra_body": {"extra_body": {"guided_choice": [said]}},
+    }
+
+
+NAMES = list(_fields(""))
+
+
+@pytest.mark.parametrize("name", ["invoke", "astream"])
+@pytest.mark.parametrize("said", NAMES)
+async def test_words_beside_the_messages_are_not_hidden_and_refused(
+    atoma, make_chat, hidden, canary, said, name
+):
+    fields = _fields(canary)[said]
+    with egress_warnings() as caught:
+        model = make_chat(atoma, tracing_policy="refuse", **fields)
+    assert "tools, schemas and stop words" in caught[0]
+    with pytest.raises(PlaintextEgressError, match="stop words"):
+        await WAYS[name](model, "Where?")
+    assert not hidden.sent().has(canary)
+    assert atoma.exchanges == []
+
+
+@pytest.mark.parametrize("said", NAMES)
+async def test_words_that_are_bound_are_not_hidden_and_refused(
+    atoma, make_chat, hidden, canary, said
+):
+    (fields,) = _fields(canary)[said].values()
+    bound = fields if said in ("tools", "functions") else _fields(canary)[said]
+    with egress_warnings():
+        model = make_chat(atoma, tracing_policy="refuse")
+    with pytest.raises(PlaintextEgressError):
+        await in_a_chain(lambda: WAYS["ainvoke"](model.bind(**bound), "Where?"))
+    assert "PlaintextEgressError" in hidden.sent().errors[0]
+    assert not hidden.has(canary)
+    assert atoma.exchanges == []
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+async def test_schemas_are_not_hidden_and_refused(
+    atoma, make_chat, hidden, canary, method
+):
+    schema = {"title": "Answer", "description": canary, "type": "object"}
+    schema["properties"] = {"answer": {"type": "string"}}
+    with egress_warnings():
+        model = make_chat(atoma, tracing_policy="refuse")
+    chain = model.with_structured_output(schema, method=method)
+    with pytest.raises(PlaintextEgressError):
+        chain.invoke("Where?")
+    with pytest.raises(PlaintextEgressError):
+        _ = [item async for item in chain.astream("Where?")]
+    assert not hidden.sent().has(canary)
+    assert atoma.exchanges == []
+
+
+def test_numbers_beside_the_messages_are_no_reason_to_refuse(
+    atoma, make_chat, hidden, canary
+):
+    fields = {"temperature": 0.5, "logit_bias": {7: 1.5}, "user": "somebody"}
+    with egress_warnings() as caught:
+        model = make_chat(
+            atoma, tracing_policy="refuse", extra_body={"top_k": 5}, **fields
+        )
+        model.bind(max_tokens=200, chat_template_kwargs={"thinking": True}).invoke(
+            canary
+        )
+    assert len(caught) == 1
+    assert not hidden.sent().has(canary)
+
+
+def test_what_is_refused_would_have_been_traced(atoma, make_chat, hidden, canary):
+    with egress_warnings():
+        model = make_chat(atoma, stop=["never said"])
+        model.bind_tools([_of_tool("a canary's description")]).invoke(canary)
+    assert hidden.sent().has("a canary's description")
+    assert hidden.has("never said")
+
+
 FAULTS = [
     "lock-402",
     "lock-503",

@@ -71,6 +71,7 @@ class _Both(TrustPolicy):
 def _joined(
     one: AttestationResult, other: AttestationResult, policy: str
 ) -> AttestationResult:
+    witnessed = one if one.nonce_source else other
     ends = [r.expires_at for r in (one, other) if r.expires_at is not None]
     return AttestationResult(
         key=one.key,
@@ -81,8 +82,10 @@ def _joined(
         checks=one.checks + other.checks,
         gpus=tuple(dict.fromkeys(one.gpus + other.gpus)),
         not_proven=_not_proven(one.not_proven, other.not_proven),
-        nonce_source=one.nonce_source or other.nonce_source,
-        evidence_digest=one.evidence_digest or other.evidence_digest,
+        nonce_source=witnessed.nonce_source,
+        contract_nonce=witnessed.contract_nonce,
+        rotation=witnessed.rotation,
+        evidence_digest=witnessed.evidence_digest,
         expires_at=min(ends, default=None),
     )
 

@@ -53,6 +53,7 @@ class _Found:
     evidence: bytes
     contract_nonce: int
     nonce_source: Literal["user", "sui"]
+    rotation: int | None
     from_chain: bool
 
 
@@ -189,6 +190,8 @@ class EvidencePolicy(TrustPolicy):
             gpus=vouched.gpus,
             not_proven=tuple(point for point in OPEN_POINTS if point not in proven),
             nonce_source=found.nonce_source,
+            contract_nonce=found.contract_nonce,
+            rotation=found.rotation,
             evidence_digest=hashlib.sha256(found.evidence).hexdigest(),
             expires_at=min(
                 now + LIFETIME, *(device.expires_at for device in vouched.devices)
@@ -238,17 +241,19 @@ def _find(
 ) -> Generator[Fetch, Fetched, _Found]:
     if not isinstance(nonce, SuiContract):
         record = yield from _record(candidate.node)
-        return _Found(record, nonce, "user", from_chain=False)
+        return _Found(record, nonce, "user", None, from_chain=False)
     rotation = yield from read_rotation(nonce)
     if nonce.package is None:
         record = yield from _record(candidate.node)
-        return _Found(record, rotation.nonce, "sui", from_chain=False)
+        return _Found(record, rotation.nonce, "sui", rotation.counter, from_chain=False)
     commitment = yield from read_commitment(nonce, candidate.node)
     if commitment.public_key != candidate.recipient.public_key:
         raise KeyNotBoundError("It has committed to another key on chain.")
     if commitment.counter != rotation.counter:
         raise KeyNotBoundError("Its commitment on chain is of an earlier rotation.")
-    return _Found(commitment.evidence, rotation.nonce, "sui", from_chain=True)
+    return _Found(
+        commitment.evidence, rotation.nonce, "sui", rotation.counter, from_chain=True
+    )
 
 
 def _record(node: int) -> Generator[Fetch, Fetched, bytes]:
@@ -277,7 +282,8 @@ def _checks(vouched: Vouched, policy: EvidencePolicy) -> Iterable[Check]:
         yield Check("node", _SKIPPED, "the evidence does not say whose it is")
     models = " and ".join(sorted({gpu.model for gpu in gpus}))
     drivers = " and ".join(sorted({gpu.driver for gpu in gpus}))
-    detail = f"{len(gpus)} distinct {models}, driver {drivers}"
+    vbioses = " and ".join(sorted({gpu.vbios for gpu in gpus}))
+    detail = f"{len(gpus)} distinct {models}, driver {drivers}, VBIOS {vbioses}"
     allowed = "" if policy.gpus is None else ", all among the chips allowed"
     yield Check("devices", _PASSED, detail + allowed)
     if gpus[0].mode == "protected-pcie" and not switches:

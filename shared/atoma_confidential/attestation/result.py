@@ -121,6 +121,10 @@ class AttestationResult:
         not_proven: What remains open.
         nonce_source: Where the nonce of the evidence came from: `sui`, `user`, or empty
             where none was needed.
+        contract_nonce: That nonce, an unsigned 64-bit number; None where none was
+            needed.
+        rotation: Number of the network's rotation of keys that the nonce is of, where
+            the contract was read for it.
         evidence_digest: SHA-256 of the evidence, in hex; empty where there was none.
         verified_at: Unix time of the appraisal, in seconds.
         expires_at: Unix time from which on it has to be made again; None for never.
@@ -135,5 +139,7 @@ class AttestationResult:
     gpus: tuple[Gpu, ...] = ()
     not_proven: tuple[OpenPoint, ...] = OPEN_POINTS
     nonce_source: str = ""
+    contract_nonce: int | None = None
+    rotation: int | None = None
     evidence_digest: str = ""
     expires_at: float | None = None

@@ -8,6 +8,7 @@
   - AttestationError             the policy refused a node's key
     + UnusableKeyError
     + EvidenceUnavailableError   could not check
+      > MissingEvidenceSourceError
     + VerifierUnavailableError   likewise
     + EvidenceFormatError
     + EvidenceRejectedError
@@ -119,6 +120,7 @@ from ._trust import (
     FirmwareIdMismatchError,
     KeyNotBoundError,
     MeasurementMismatchError,
+    MissingEvidenceSourceError,
     PinFileError,
     PinMismatchError,
     ReceiptError,
@@ -152,6 +154,7 @@ __all__ = [
     "KeyNotBoundError",
     "MeasurementMismatchError",
     "MissingCredentialsError",
+    "MissingEvidenceSourceError",
     "NodeFailureError",
     "NodeKeyMissingError",
     "NodeUnavailableError",

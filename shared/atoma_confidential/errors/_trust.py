@@ -15,6 +15,7 @@ __all__ = [
     "FirmwareIdMismatchError",
     "KeyNotBoundError",
     "MeasurementMismatchError",
+    "MissingEvidenceSourceError",
     "PinFileError",
     "PinMismatchError",
     "ReceiptError",
@@ -39,6 +40,12 @@ class EvidenceUnavailableError(AttestationError):
     """There is no evidence to appraise, or no fresh nonce to appraise it with."""
 
     advice = "Try again later; until then the key could not be checked."
+
+
+class MissingEvidenceSourceError(EvidenceUnavailableError):
+    """The policy needs the nodes' records, and nobody said where they are."""
+
+    advice = "Pass attestation_url=, or set ATOMA_ATTESTATION_URL."
 
 
 class EvidenceFormatError(AttestationError):

@@ -74,7 +74,8 @@ def test_a_result_says_what_was_checked_and_what_was_not(offline, evidence):
     assert result.policy == "nvidia_offline"
     assert result.assurance == "gpu_witnessed"
     assert (result.key, result.node) == (FINGERPRINT, NODE)
-    assert result.nonce_source == "user"
+    assert (result.nonce_source, result.contract_nonce) == ("user", NONCE)
+    assert result.rotation is None
     assert len(result.evidence_digest) == 64
     assert [gpu.chip_id[-2:] for gpu in result.gpus] == ["01", "02"]
     assert (result.verified_at, result.expires_at) == (NOW, NOW + 3600)
@@ -84,6 +85,8 @@ def test_a_result_says_what_was_checked_and_what_was_not(offline, evidence):
         OpenPoint.FIRMWARE,
         OpenPoint.GPU_MODE,
     )
+    (devices,) = [check.detail for check in result.checks if check.name == "devices"]
+    assert devices == "2 distinct GH100, driver 570.124.06, VBIOS 96.00.BC.00.02"
     assert outcomes(result) == {
         "evidence": "passed",
         "certificates": "passed",
@@ -212,9 +215,10 @@ def test_or_too_old(offline, evidence, oldest):
 
 
 def test_the_nonce_may_come_from_the_contract(offline, evidence):
-    chain = Chain(nonce=99, evidence=evidence(nonce=99))
+    chain = Chain(nonce=99, counter=4, evidence=evidence(nonce=99))
     result = appraise(offline(nonce=SUI), chain)
     assert result.nonce_source == "sui"
+    assert (result.contract_nonce, result.rotation) == (99, 4)
     assert OpenPoint.NODE_KEY in result.not_proven
     assert [fetch.url for fetch in chain.asked] == [
         Chain.url,
@@ -223,9 +227,10 @@ def test_the_nonce_may_come_from_the_contract(offline, evidence):
 
 
 def test_key_and_evidence_may_come_from_the_nodes_commitment(offline, evidence):
-    chain = Chain(nonce=99)
-    chain.commit(evidence(nonce=99))
+    chain = Chain(nonce=99, counter=4)
+    chain.commit(evidence(nonce=99), counter=4)
     result = appraise(offline(nonce=COMMITTED), chain)
+    assert (result.contract_nonce, result.rotation) == (99, 4)
     assert {fetch.url for fetch in chain.asked} == {Chain.url}
     assert result.nonce_source == "sui"
     assert OpenPoint.NODE_KEY not in result.not_proven
@@ -333,8 +338,11 @@ def test_pinned_keys_and_chips_both_have_to_fit(offline, evidence):
         appraise(policy, lambda _: record(evidence(1)), key=KEY[::-1])
     with pytest.raises(ChainRejectedError):
         appraise(policy, lambda _: record(evidence(1)))
-    both = TrustPolicy.pinned(keys=[KEY]) & offline(gpus=GPUS)
-    result = appraise(both, lambda _: record(evidence(1)))
+    known, witnessed = TrustPolicy.pinned(keys=[KEY]), offline(gpus=GPUS)
+    for both in (known & witnessed, witnessed & known):
+        result = appraise(both, lambda _: record(evidence(1)))
+        assert (result.nonce_source, result.contract_nonce) == ("user", NONCE)
+        assert result.evidence_digest
     assert result.assurance == "gpu_witnessed"
     assert result.not_proven == (
         *NEVER_PROVEN,
