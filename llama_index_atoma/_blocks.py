@@ -128,12 +128,26 @@ def _base64(kind: str, given: bytes | IOBase | None, path: Path | str | None) ->
     """Return a block's data; core has encoded bytes already, but not files."""
     if isinstance(given, bytes) and given:
         return base64_of(kind, given.decode("ascii", errors="replace"))
-    if isinstance(given, IOBase):
-        given.seek(0)
-        return _encoded(kind, given.read())
-    if path:
-        return _encoded(kind, Path(path).read_bytes())
-    raise InvalidInputError(f"A block of type {kind!r} holds neither bytes nor a file.")
+    file = given if isinstance(given, IOBase) else path
+    if not file:
+        raise InvalidInputError(
+            f"A block of type {kind!r} holds neither bytes nor a file."
+        )
+    data = _contents(file)
+    if data is None:
+        raise InvalidInputError(f"The file of a block of type {kind!r} is unreadable.")
+    return _encoded(kind, data)
+
+
+def _contents(file: IOBase | Path | str) -> Any:
+    """Return what a file holds; None if it is closed, gone or not to be read."""
+    try:
+        if not isinstance(file, IOBase):
+            return Path(file).read_bytes()
+        file.seek(0)
+        return file.read()
+    except (OSError, ValueError):  # the first would name the path
+        return None
 
 
 def _encoded(kind: str, data: bytes) -> str:
