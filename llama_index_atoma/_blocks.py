@@ -31,6 +31,7 @@ from atoma_confidential.messages import (
     base64_of,
     file_part,
     image_part,
+    not_to_a_model,
     text_part,
 )
 
@@ -85,9 +86,7 @@ def _part(block: Any, remote_images: bool) -> dict[str, Any]:
         case DocumentBlock():
             return _document(block)
     kind = getattr(block, "block_type", type(block).__name__)
-    raise InvalidInputError(
-        f"Content blocks of type {kind!r} cannot be sent to a model."
-    )
+    raise not_to_a_model(kind)
 
 
 def _image(block: ImageBlock, *, remote_images: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ quotes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.prompts import BasePromptTemplate
@@ -65,13 +65,15 @@ def _wrong(name: str, given: Any, wanted: str) -> InvalidInputError:
     )
 
 
-_CHAT = {"messages": _messages}
-_COMPLETE = {"prompt": _text}
-_PREDICT = {"prompt": _template}
-_STRUCTURED = {"output_cls": _output_class, "prompt": _template}
+_Check: TypeAlias = Callable[[str, Any], None]
+
+_CHAT: dict[str, _Check] = {"messages": _messages}
+_COMPLETE: dict[str, _Check] = {"prompt": _text}
+_PREDICT: dict[str, _Check] = {"prompt": _template}
+_STRUCTURED: dict[str, _Check] = {"output_cls": _output_class, "prompt": _template}
 
 # In the order of the methods' own parameters.
-_CHECKED: dict[str, dict[str, Callable[[str, Any], None]]] = {
+_CHECKED: dict[str, dict[str, _Check]] = {
     "achat": _CHAT,
     "acomplete": _COMPLETE,
     "apredict": _PREDICT,

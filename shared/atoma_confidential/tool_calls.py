@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from .messages import wire_call
 
@@ -18,11 +18,15 @@ __all__ = [
     "Call",
     "CallAssembler",
     "CallDelta",
+    "OnTruncatedToolCall",
     "any_cut_off",
     "is_object",
     "numbered",
     "parsed_arguments",
 ]
+
+OnTruncatedToolCall: TypeAlias = Literal["raise", "keep"]
+"""What to do with a tool call whose arguments met the token limit."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
