@@ -16,10 +16,11 @@ from atoma_confidential.messages import (
     base64_of,
     file_part,
     image_part,
+    not_to_a_model,
     text_part,
 )
 
-from ._errors import invalid_input
+from ._errors import as_model_error, invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,5 +119,6 @@ def _extra(block: Mapping[str, Any], name: str) -> Any:
 
 def _unsupported(block: Mapping[Any, Any]) -> Exception:
     kind = block.get("type")
-    name = repr(kind) if isinstance(kind, str) else "without a type"
-    return invalid_input(f"Content blocks of type {name} cannot be sent to a model.")
+    if not isinstance(kind, str):
+        return invalid_input("A content block has no type.")
+    return as_model_error(not_to_a_model(kind))

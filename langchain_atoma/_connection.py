@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.utils.utils import from_env, secret_from_env
 from pydantic import (
@@ -22,7 +22,7 @@ from atoma_confidential.credentials import (
     BASE_URL_VARIABLES,
     default_tracing_policy,
 )
-from atoma_confidential.parameters import check_model, misfit
+from atoma_confidential.parameters import SignatureMode, check_model, misfit
 
 from ._errors import invalid_input, model_errors
 from ._tracing import TracingPolicy, guard
@@ -77,7 +77,7 @@ class AtomaConnection(BaseModel):
     attestation_url: str | None = None
     """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
 
-    signatures: Literal["off", "whole", "all"] | None = None
+    signatures: SignatureMode | None = None
     """Which signatures of nodes are checked: none, those of whole answers, or of each
     event of a stream as well. By default `whole`, or `all` if `trust` knows signers."""
 

@@ -18,11 +18,12 @@ from atoma_confidential.messages import (
     ReasoningPassback,
     arguments_as_json,
     first_shown,
+    not_of_a_model,
     wire_call,
 )
 
 from ._blocks import to_part
-from ._errors import invalid_input
+from ._errors import as_model_error, invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -157,9 +158,7 @@ def _said(content: _Content) -> Iterator[str]:
             case {"type": str(kind)} if kind in _NOT_SAID:
                 continue
             case {"type": str(kind)}:
-                raise invalid_input(
-                    f"A model's own message cannot hold a block of type {kind!r}."
-                )
+                raise as_model_error(not_of_a_model(kind))
             case _:
                 raise invalid_input("A content block has no type.")
 

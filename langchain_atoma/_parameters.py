@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.utils.utils import _build_model_kwargs, get_pydantic_field_names
 from pydantic import Field, model_validator
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 import atoma_confidential as core
 from atoma_confidential.messages import ReasoningPassback
 from atoma_confidential.parameters import chosen, merged
+from atoma_confidential.tool_calls import OnTruncatedToolCall
 
 from ._connection import AtomaConnection
 from ._convert import to_wire
@@ -54,7 +55,7 @@ class ChatParameters(AtomaConnection):
     streaming: bool = False
     """Stream inside `invoke` as well, so that callbacks see each token."""
 
-    stream_mode: Literal["auto", "live", "buffered"] = "auto"
+    stream_mode: core.StreamMode = "auto"
     """`auto` streams live only toward a node that has shown fresh nonces; `buffered`
     never does; `live` always does, and warns where that is not confidential."""
 
@@ -66,7 +67,7 @@ class ChatParameters(AtomaConnection):
     """Which of its own reasoning the model is shown again: none, that of the current
     tool loop (since the last human message), or all."""
 
-    on_truncated_tool_call: Literal["raise", "keep"] = "raise"
+    on_truncated_tool_call: OnTruncatedToolCall = "raise"
     """What to do with a tool call whose arguments met the token limit. Kept, it is an
     invalid call of a whole answer; of a stream, core completes its arguments."""
 

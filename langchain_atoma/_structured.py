@@ -211,8 +211,7 @@ def _checked(message: AIMessage) -> AIMessage:
 
 
 def _exposure(message: BaseMessage) -> Exposure:
-    verdict = message.response_metadata.get("atoma") or {}
-    return Exposure.of_request(sealed=verdict.get("sealed") is not False)
+    return Exposure.of_answer(message.response_metadata.get("atoma"))
 
 
 def _check(messages: Iterator[AIMessage]) -> Iterator[AIMessage]:

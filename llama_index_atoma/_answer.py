@@ -6,7 +6,7 @@ One reader serves whole answers and both kinds of streams, so that they cannot d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -22,11 +22,13 @@ from llama_index.core.base.llms.types import (
 
 from atoma_confidential import Verdict, answers
 from atoma_confidential.errors import Exposure
-from atoma_confidential.tool_calls import Call, parsed_arguments
+from atoma_confidential.tool_calls import (
+    Call,
+    OnTruncatedToolCall,
+    parsed_arguments,
+)
 
-__all__ = ["AnswerReader", "OnTruncatedToolCall", "as_completion"]
-
-OnTruncatedToolCall: TypeAlias = Literal["raise", "keep"]
+__all__ = ["AnswerReader", "as_completion"]
 
 _USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 

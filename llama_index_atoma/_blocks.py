@@ -31,6 +31,7 @@ from atoma_confidential.messages import (
     base64_of,
     file_part,
     image_part,
+    not_to_a_model,
     text_part,
 )
 
@@ -85,9 +86,7 @@ def _part(block: Any, remote_images: bool) -> dict[str, Any]:
         case DocumentBlock():
             return _document(block)
     kind = getattr(block, "block_type", type(block).__name__)
-    raise InvalidInputError(
-        f"Content blocks of type {kind!r} cannot be sent to a model."
-    )
+    raise not_to_a_model(kind)
 
 
 def _image(block: ImageBlock, *, remote_images: bool) -> dict[str, Any]:
@@ -128,12 +127,26 @@ def _base64(kind: str, given: bytes | IOBase | None, path: Path | str | None) ->
     """Return a block's data; core has encoded bytes already, but not files."""
     if isinstance(given, bytes) and given:
         return base64_of(kind, given.decode("ascii", errors="replace"))
-    if isinstance(given, IOBase):
-        given.seek(0)
-        return _encoded(kind, given.read())
-    if path:
-        return _encoded(kind, Path(path).read_bytes())
-    raise InvalidInputError(f"A block of type {kind!r} holds neither bytes nor a file.")
+    file = given if isinstance(given, IOBase) else path
+    if not file:
+        raise InvalidInputError(
+            f"A block of type {kind!r} holds neither bytes nor a file."
+        )
+    data = _contents(file)
+    if data is None:
+        raise InvalidInputError(f"The file of a block of type {kind!r} is unreadable.")
+    return _encoded(kind, data)
+
+
+def _contents(file: IOBase | Path | str) -> Any:
+    """Return what a file holds; None if it is closed, gone or not to be read."""
+    try:
+        if not isinstance(file, IOBase):
+            return Path(file).read_bytes()
+        file.seek(0)
+        return file.read()
+    except (OSError, ValueError):  # the first would name the path
+        return None
 
 
 def _encoded(kind: str, data: bytes) -> str:

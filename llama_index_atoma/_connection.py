@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from llama_index.core.schema import BaseComponent
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
@@ -14,7 +14,7 @@ from atoma_confidential.attestation import TrustPolicy
 from atoma_confidential.clients import Clients
 from atoma_confidential.credentials import default_tracing_policy
 from atoma_confidential.errors import InvalidInputError
-from atoma_confidential.parameters import check_model, misfit
+from atoma_confidential.parameters import SignatureMode, check_model, misfit
 
 from ._tracing import TracingPolicy, guard
 
@@ -68,9 +68,7 @@ class Connected(BaseComponent):
     attestation_url: str | None = Field(default=None, exclude=True)
     """By default `ATOMA_ATTESTATION_URL`, then the public network's place."""
 
-    signatures: Literal["off", "whole", "all"] | None = Field(
-        default=None, exclude=True
-    )
+    signatures: SignatureMode | None = Field(default=None, exclude=True)
     """Which signatures of nodes are checked: none, those of whole answers, or of each
     event of a stream as well. By default `whole`, or `all` if `trust` knows signers."""
 

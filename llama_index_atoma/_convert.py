@@ -19,6 +19,7 @@ from atoma_confidential.messages import (
     ReasoningPassback,
     arguments_as_json,
     first_shown,
+    not_of_a_model,
     wire_call,
 )
 from atoma_confidential.parameters import wire_name
@@ -93,9 +94,7 @@ class _Writer:
         for block in said:
             if not isinstance(block, TextBlock):
                 kind = getattr(block, "block_type", type(block).__name__)
-                raise InvalidInputError(
-                    f"A model's own message cannot hold a block of type {kind!r}."
-                )
+                raise not_of_a_model(kind)
         text = text_of(said)
         entry: dict[str, Any] = {"role": "assistant", "content": text}
         if calls := self._tool_calls(message):

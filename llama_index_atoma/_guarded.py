@@ -1,9 +1,10 @@
 """Puts the tracing guard, and the closing of streams, around a model's methods.
 
 Core's decorators hand messages to handlers before a method's body runs, so that the
-guard has to stand outside of them. Core's generators do not close those they read from:
-where a handler keeps an exception, its traceback would keep the connection open; and
-where nothing does, asyncio would close them in a task of its own, beside ours.
+guard has to stand outside of them, and so does the check of arguments. Core's
+generators do not close those they read from: where a handler keeps an exception, its
+traceback would keep the connection open; and where nothing does, asyncio would close
+them in a task of its own, beside ours.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import (
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
+
+from ._checked import check_arguments
 
 __all__ = ["closed_by_caller", "guarded"]
 
@@ -45,7 +48,7 @@ def guarded(methods: Mapping[str, str], *, limited: bool = False) -> Callable[[_
             method = getattr(cls, name)
             silent = getattr(cls, quiet) if quiet else inspect.unwrap(method)
             wrap = _async if inspect.iscoroutinefunction(method) else _sync
-            setattr(cls, name, wrap(method, silent, limited=limited))
+            setattr(cls, name, wrap(name, method, silent, limited=limited))
         return cls
 
     return decorate
@@ -60,10 +63,15 @@ def closed_by_caller(items: _G) -> _G:
 
 
 def _sync(
-    method: Callable[..., Any], silent: Callable[..., Any], *, limited: bool
+    name: str,
+    method: Callable[..., Any],
+    silent: Callable[..., Any],
+    *,
+    limited: bool,
 ) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_arguments(name, args, kwargs)
         if self._guard():
             if limited and self.rate_limiter is not None:
                 self.rate_limiter.acquire()
@@ -78,6 +86,7 @@ def _sync(
 
 
 def _async(
+    name: str,
     method: Callable[..., Coroutine[Any, Any, Any]],
     silent: Callable[..., Coroutine[Any, Any, Any]],
     *,
@@ -85,6 +94,7 @@ def _async(
 ) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(method)
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_arguments(name, args, kwargs)
         if self._guard():
             if limited and self.rate_limiter is not None:
                 await self.rate_limiter.async_acquire()

@@ -63,8 +63,7 @@ def _text_of(response: ChatResponse, mode: Mode) -> str | None:
 def parsed(output_cls: type[M], response: ChatResponse | None, mode: Mode) -> M:
     exposure = Exposure.SEALED
     if response is not None:
-        verdict = response.additional_kwargs.get("atoma", {})
-        exposure = Exposure.of_request(sealed=verdict.get("sealed", True))
+        exposure = Exposure.of_answer(response.additional_kwargs.get("atoma"))
         _check_end(response, exposure)
     text = None if response is None else _text_of(response, mode)
     if text is None:

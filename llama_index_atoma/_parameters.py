@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from pydantic import Field
@@ -11,8 +11,9 @@ from pydantic import Field
 import atoma_confidential as core
 from atoma_confidential.messages import ReasoningPassback
 from atoma_confidential.parameters import chosen, merged
+from atoma_confidential.tool_calls import OnTruncatedToolCall
 
-from ._answer import AnswerReader, OnTruncatedToolCall
+from ._answer import AnswerReader
 from ._connection import Connected
 from ._convert import to_wire
 
@@ -60,7 +61,7 @@ class ChatParameters(Connected):
     is_function_calling_model: bool = True
     """Whether the engine is set up to call tools; agents ask for it."""
 
-    stream_mode: Literal["auto", "live", "buffered"] = "auto"
+    stream_mode: core.StreamMode = "auto"
     """`auto` streams live only toward a node that has shown fresh nonces; `buffered`
     never does; `live` always does, and warns where that is not confidential."""
 

@@ -80,7 +80,12 @@ if TYPE_CHECKING:
     from .client import Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
-    from .parameters import ChatParameters, EmbeddingParameters
+    from .parameters import (
+        ChatParameters,
+        EmbeddingParameters,
+        SignatureMode,
+        StreamMode,
+    )
     from .pin_file import PinFile
     from .receipt import Receipt
     from .replies import ChatReply, EmbeddingReply
@@ -154,10 +159,12 @@ __all__ = [
     "RequestTooLargeError",
     "RetryPolicy",
     "ServerError",
+    "SignatureMode",
     "StackLockedError",
     "StackNotIndexedError",
     "StackUnavailableError",
     "StatusError",
+    "StreamMode",
     "StreamStalledError",
     "StreamTruncatedError",
     "SuiContract",
@@ -182,7 +189,12 @@ __getattr__ = lazy(
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],
         "receipt": ["Receipt"],
         "pin_file": ["PinFile"],
-        "parameters": ["ChatParameters", "EmbeddingParameters"],
+        "parameters": [
+            "ChatParameters",
+            "EmbeddingParameters",
+            "SignatureMode",
+            "StreamMode",
+        ],
         "replies": ["ChatReply", "EmbeddingReply"],
         "retry": ["RetryPolicy"],
         "streams": ["AsyncChatStream", "ChatStream"],

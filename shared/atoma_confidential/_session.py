@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from ._findings import Findings
 from .attestation import TrustPolicy
 from .errors import ConfidentialityWarning, Exposure
+from .parameters import SignatureMode, StreamMode
 from .retry import RetryPolicy
 
 __all__ = [
@@ -19,16 +20,11 @@ __all__ = [
     "Reply",
     "Send",
     "Session",
-    "SignatureMode",
     "Sleep",
-    "StreamMode",
 ]
 
 AGENT = "atoma-confidential"
 """Without a version: nothing that is sent tells one caller from another."""
-
-StreamMode: TypeAlias = Literal["auto", "live", "buffered"]
-SignatureMode: TypeAlias = Literal["off", "whole", "all"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

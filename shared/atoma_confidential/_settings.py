@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, get_args
 
 from ._http import Limits
-from ._session import Session, SignatureMode, StreamMode
+from ._session import Session
 from .attestation import TrustPolicy
 from .credentials import (
     resolve_api_key,
@@ -15,6 +15,7 @@ from .credentials import (
     resolve_base_url,
 )
 from .errors import InvalidInputError
+from .parameters import SignatureMode, StreamMode
 from .retry import RetryPolicy
 
 __all__ = ["ClientSettings", "Connection", "connection_of"]
@@ -75,7 +76,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     if unknown := sorted(settings.keys() - ClientSettings.__annotations__.keys()):
         raise TypeError(f"Not settings of a client: {', '.join(unknown)}.")
     mode = settings.get("stream_mode", "auto")
-    if mode not in ("auto", "live", "buffered"):
+    if mode not in get_args(StreamMode):
         raise InvalidInputError("stream_mode is 'auto', 'live' or 'buffered'.")
     trust = settings.get("trust")
     if trust is None:

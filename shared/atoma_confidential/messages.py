@@ -21,6 +21,8 @@ __all__ = [
     "file_part",
     "first_shown",
     "image_part",
+    "not_of_a_model",
+    "not_to_a_model",
     "text_part",
     "wire_call",
 ]
@@ -102,6 +104,24 @@ def base64_of(kind: str, data: str) -> str:
         pass
     raise InvalidInputError(
         f"A block of type {kind!r} does not hold valid base64 data."
+    )
+
+
+def not_to_a_model(kind: str) -> InvalidInputError:
+    """Return the error for a content block that a prompt cannot hold.
+
+    Args:
+        kind: The name of its type.
+    """
+    return InvalidInputError(
+        f"Content blocks of type {kind!r} cannot be sent to a model."
+    )
+
+
+def not_of_a_model(kind: str) -> InvalidInputError:
+    """Return the error for one that a model's own message cannot hold."""
+    return InvalidInputError(
+        f"A model's own message cannot hold a block of type {kind!r}."
     )
 
 

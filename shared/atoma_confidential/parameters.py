@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 from .errors import InvalidInputError
 
 __all__ = [
     "ChatParameters",
     "EmbeddingParameters",
+    "SignatureMode",
+    "StreamMode",
     "check_model",
     "chosen",
     "json_schema_format",
@@ -22,6 +24,12 @@ __all__ = [
     "tool_choice_of",
     "wire_name",
 ]
+
+StreamMode: TypeAlias = Literal["auto", "live", "buffered"]
+"""How streams travel; see `ClientSettings`."""
+
+SignatureMode: TypeAlias = Literal["off", "whole", "all"]
+"""Which signatures of nodes are checked; likewise."""
 
 _SCHEMA_NAME_LENGTH = 64
 

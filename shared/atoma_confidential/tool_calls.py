@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from .messages import wire_call
 
@@ -19,6 +19,7 @@ __all__ = [
     "Call",
     "CallAssembler",
     "CallDelta",
+    "OnTruncatedToolCall",
     "any_cut_off",
     "is_object",
     "numbered",
@@ -27,6 +28,9 @@ __all__ = [
 
 MAX_CALLS = 128
 """Of one answer: as many as OpenAI's API takes tools."""
+
+OnTruncatedToolCall: TypeAlias = Literal["raise", "keep"]
+"""What to do with a tool call whose arguments met the token limit."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

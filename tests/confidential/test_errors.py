@@ -81,6 +81,18 @@ def test_a_status_error_keeps_its_facts_when_pickled():
     assert copy.status_code == 429  # the name that frameworks look for
 
 
+@pytest.mark.parametrize("verdict", [{"sealed": True}, {"sealed": True, "node": 1}])
+def test_an_answer_that_was_sealed_left_nothing_in_clear(verdict):
+    assert errors.Exposure.of_answer(verdict) is errors.Exposure.SEALED
+
+
+@pytest.mark.parametrize(
+    "verdict", [None, {}, {"sealed": None}, {"sealed": False}, {"sealed": "true"}, "x"]
+)
+def test_an_answer_of_which_that_is_not_known_counts_as_clear(verdict):
+    assert errors.Exposure.of_answer(verdict) is errors.Exposure.PLAIN
+
+
 def test_failed_texts_are_named_by_index():
     error = ConfidentialError("Refused.")
     error.indices = range(200, 300)

@@ -12,6 +12,8 @@ from atoma_confidential.messages import (
     file_part,
     first_shown,
     image_part,
+    not_of_a_model,
+    not_to_a_model,
     text_part,
     wire_call,
 )
@@ -67,6 +69,13 @@ def test_images_that_cannot_be_carried(url, why):
     assert "hunter2" not in str(caught.value)
     assert "ada" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_what_no_message_can_hold_is_named_by_its_kind():
+    told = str(not_to_a_model("video"))
+    assert told.startswith("Content blocks of type 'video' cannot be sent to a model.")
+    told = str(not_of_a_model("image"))
+    assert told.startswith("A model's own message cannot hold a block of type 'image'.")
 
 
 def test_sounds_and_files():

@@ -174,7 +174,7 @@ def test_a_tool_may_answer_with_an_image(sent):
         ({"type": "document", "title": "x"}, "'document'"),
         ({"type": "image", "source": {"type": "base64"}}, "'image'"),
         ({"type": "server_tool_call", "name": "x", "args": {}}, "'server_tool_call'"),
-        ({"text": "x", "kind": "odd"}, "without a type"),
+        ({"text": "x", "kind": "odd"}, "has no type"),
         (
             {
                 "type": "tool_result",

@@ -11,6 +11,7 @@ import weakref
 import httpx
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
@@ -191,6 +192,24 @@ async def test_an_async_stream_that_is_never_read_asks_nothing(live, recorded, b
 def test_a_stream_that_is_never_read_asks_nothing(live, recorded, begin):
     begin(live).close()
     assert recorded.exchanges == []
+
+
+def test_an_end_is_announced_from_the_first_item_on(live, legacy, events, endless):
+    # A stream is announced when it is made, so that it stands within what makes it:
+    # a query engine's own event is over when the first item is read.
+    live.tracing_policy = "allow"
+    live.callback_manager = CallbackManager([legacy])
+    live.stream_chat(ASKED).close()
+    live.stream_complete("Q").close()
+    assert [len(legacy.starts), len(legacy.ends)] == [2, 0], "the docs say so"
+    for begin in (lambda: live.stream_chat(ASKED), lambda: live.stream_complete("Q")):
+        legacy.starts.clear()
+        legacy.ends.clear()
+        items = begin()
+        next(items)
+        items.close()
+        assert legacy.balanced
+    assert events.names.count("ExceptionEvent") == 2
 
 
 class Counting(httpx.AsyncHTTPTransport):

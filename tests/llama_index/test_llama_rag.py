@@ -5,6 +5,7 @@ from pathlib import Path
 
 import llama_index.core
 import pytest
+import tiktoken
 from llama_index.core import (
     Document,
     SimpleDirectoryReader,
@@ -12,6 +13,7 @@ from llama_index.core import (
     SummaryIndex,
     VectorStoreIndex,
 )
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer
@@ -268,6 +270,19 @@ def test_a_pipeline_with_workers(
     )
     for node, vector in zip(nodes, vectors, strict=True):
         assert node.embedding == pytest.approx(vector)
+
+
+def test_tokens_are_counted_without_a_download(index, chat, monkeypatch, egress):
+    # As in a new process: the tokenizer that core brings along is read again.
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    monkeypatch.setattr(tiktoken.registry, "ENCODINGS", {})
+    monkeypatch.setattr(llama_index.core, "global_tokenizer", None)
+    counter = TokenCountingHandler()
+    index._embed_model.callback_manager = CallbackManager([counter])
+    index.as_query_engine(llm=chat).query(QUESTION)
+    assert counter.total_embedding_token_count > 0
+    assert "cl100k_base" in tiktoken.registry.ENCODINGS
+    assert egress == []
 
 
 def test_everything_left_at_its_default_stays_here(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import inspect
+import json
 import socket
 
 import httpx
@@ -21,6 +22,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, errors
 
@@ -48,6 +50,46 @@ def wire(scripted_chat, engine):
         return engine.asked[-1]["messages"]
 
     return send
+
+
+class Function(BaseModel):
+    name: str
+    arguments: str
+
+
+class OthersCall(BaseModel):
+    """A call as the SDK of another provider has it."""
+
+    id: str
+    type: str = "function"
+    function: Function
+
+
+def test_a_message_that_holds_pydantic_objects_can_be_kept_and_sent(
+    scripted_chat, wire
+):
+    call = OthersCall(id="c", function=Function(name="f", arguments='{"a": 1}'))
+    kwargs = {"tool_calls": [call], "seen": {"by": Function(name="x", arguments="")}}
+    asked = ChatMessage(role="assistant", additional_kwargs=kwargs)
+    kept = ChatMessage.model_validate(json.loads(json.dumps(asked.model_dump())))
+    assert kept.additional_kwargs["tool_calls"] == [call.model_dump()]
+    assert json.loads(asked.model_dump_json()) == asked.model_dump(mode="json")
+    answer = ChatMessage(
+        role="tool", content="42", additional_kwargs={"tool_call_id": "c"}
+    )
+    for message in (asked, kept):
+        assert wire(message, answer)[0]["tool_calls"] == [
+            {
+                "id": "c",
+                "type": "function",
+                "function": {"name": "f", "arguments": '{"a": 1}'},
+            }
+        ]
+    response = scripted_chat.chat(ASKED)
+    response.message.additional_kwargs["mine"] = call
+    assert json.loads(response.model_dump_json())["message"]["additional_kwargs"] == {
+        "mine": call.model_dump()
+    }
 
 
 @pytest.mark.parametrize("role", ["function", MessageRole.FUNCTION, "tool"])

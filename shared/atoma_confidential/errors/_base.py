@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
@@ -26,6 +27,17 @@ class Exposure(enum.Enum):
     def of_request(cls, *, sealed: bool) -> Exposure:
         """Return what has left once a request has been sent."""
         return cls.SEALED if sealed else cls.PLAIN
+
+    @classmethod
+    def of_answer(cls, verdict: object) -> Exposure:
+        """Return what has left for an answer, by what a framework kept of its verdict.
+
+        Args:
+            verdict: `Verdict.as_dict()`, or what became of it. Nothing but `sealed:
+                True` is taken for sealed.
+        """
+        told = verdict.get("sealed") if isinstance(verdict, Mapping) else None
+        return cls.of_request(sealed=told is True)
 
 
 def greater(one: Exposure, other: Exposure) -> Exposure:
