@@ -187,14 +187,22 @@ def _has_words(value: Any) -> bool:
 def _instrumentation() -> Iterable[Sink]:
     """Yield a sink for each handler that every run gets, whatever it is configured.
 
-    OpenTelemetry's and OpenInference's instrumentors add theirs in the constructor.
+    OpenTelemetry's and OpenInference's instrumentors add theirs in the constructor;
+    other packages register a hook, which the environment may switch on. What core adds
+    itself is LangSmith's or debug output, which are looked at by name, or stays in
+    memory.
     """
     from langchain_core.callbacks import CallbackManager  # noqa: PLC0415
 
-    for handler in CallbackManager(handlers=[]).handlers:
-        yield handler_sink(
-            handler, "instrumentation", switch="uninstrument LangChain at start-up"
-        )
+    added = [
+        *CallbackManager(handlers=[]).handlers,
+        *CallbackManager.configure().handlers,
+    ]
+    for handler in {id(one): one for one in added}.values():
+        if not type(handler).__module__.startswith("langchain_core."):
+            yield handler_sink(
+                handler, "instrumentation", switch="uninstrument LangChain at start-up"
+            )
 
 
 def _shared_cache_is_on(cache: Any) -> bool:

@@ -1,10 +1,13 @@
 """The other places where LangChain writes plaintext, and the check for start-up."""
 
+from contextvars import ContextVar
+
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.exceptions import LangChainException
 from langchain_core.globals import set_debug, set_llm_cache, set_verbose
+from langchain_core.tracers.context import _configure_hooks, register_configure_hook
 from langsmith.utils import get_env_var
 
 from atoma_confidential import errors
@@ -162,6 +165,36 @@ def test_instrumentation_is_a_sink(
     make_chat(atoma)
     with pytest.raises(PlaintextEgressError, match=name):
         assert_no_plaintext_egress()
+
+
+@pytest.fixture
+def hooked(monkeypatch):
+    """Have each run heard by a handler that the environment switches on by a hook."""
+    heard = []
+
+    class Tracer(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized, messages, **kwargs):
+            heard.append(str(messages))
+
+    variable = ContextVar("tracer", default=None)
+    register_configure_hook(variable, True, Tracer, "VENDOR_TRACING")  # noqa: FBT003
+    monkeypatch.setenv("VENDOR_TRACING", "true")
+    yield heard
+    _configure_hooks.pop()
+
+
+def test_a_hook_that_the_environment_switches_on_is_a_sink(
+    atoma, make_chat, hooked, canary
+):
+    make_chat(atoma, tracing_policy="allow").invoke(canary)
+    assert canary in hooked.pop()
+    with pytest.raises(PlaintextEgressError, match="instrumentation receives all"):
+        make_chat(atoma, tracing_policy="refuse")
+    with pytest.raises(PlaintextEgressError, match="Tracer"):
+        assert_no_plaintext_egress()
+    with pytest.warns(PlaintextEgressWarning, match="Tracer"):
+        make_chat(atoma)
+    assert hooked == []
 
 
 def test_handlers_that_are_passed_are_no_instrumentation(atoma, make_chat, canary):
