@@ -12,7 +12,7 @@ from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
 from ._batches import BatchedEmbedding, Role, Vector
-from ._connection import Connected
+from ._connection import AtomaConnection
 from ._guarded import guarded
 
 __all__ = ["AtomaEmbedding", "AtomaEmbeddings"]
@@ -36,7 +36,7 @@ _GUARDED = dict.fromkeys(
 
 
 @guarded(_GUARDED)
-class AtomaEmbeddings(Connected, BatchedEmbedding):
+class AtomaEmbeddings(AtomaConnection, BatchedEmbedding):
     """Embeddings whose texts and vectors cross the network only sealed.
 
         from llama_index_atoma import AtomaEmbeddings
