@@ -73,7 +73,8 @@ class AtomaEmbeddings(AtomaConnection, BatchedEmbedding):
     user: str | None = Field(default=None, exclude=True)
     """An identifier that the engine may log."""
 
-    embed_batch_size: int = Field(default=400, gt=0, le=2048)
+    # As many requests as may be under way: blocking calls make one batch at a time.
+    embed_batch_size: int = Field(default=800, gt=0, le=2048)
     """Texts that are announced, cached and limited in rate together."""
 
     request_size: int = Field(default=100, gt=0, exclude=True)
