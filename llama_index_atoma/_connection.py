@@ -18,7 +18,7 @@ from atoma_confidential.parameters import SignatureMode, check_model, misfit
 
 from ._tracing import TracingPolicy, guard
 
-__all__ = ["Connected"]
+__all__ = ["AtomaConnection"]
 
 _NOT_PICKLED = ("api_key", "http_client", "async_http_client")
 # Not to be copied: they hold locks, connections or other people's state.
@@ -31,7 +31,7 @@ _SHARED = (
 )
 
 
-class Connected(BaseComponent):
+class AtomaConnection(BaseComponent):
     """How a model reaches the Atoma network.
 
     A pickled model holds neither key nor connections: the key is read from the
@@ -158,7 +158,7 @@ class Connected(BaseComponent):
         bare = self.__copy__()
         bare.__dict__.update(dict.fromkeys(_NOT_PICKLED))
         object.__setattr__(bare, "__pydantic_private__", None)
-        state = super(Connected, bare).__getstate__()
+        state = super(AtomaConnection, bare).__getstate__()
         if self.trust is not None and "trust" not in state["__dict__"]:
             # Core leaves out what cannot be pickled: it would accept any key then.
             raise InvalidInputError("The model's trust policy cannot be pickled.")

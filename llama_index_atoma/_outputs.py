@@ -60,12 +60,22 @@ def _text_of(response: ChatResponse, mode: Mode) -> str | None:
     return text
 
 
-def parsed(output_cls: type[M], response: ChatResponse | None, mode: Mode) -> M:
-    exposure = Exposure.SEALED
-    if response is not None:
-        exposure = Exposure.of_answer(response.additional_kwargs.get("atoma"))
-        _check_end(response, exposure)
-    text = None if response is None else _text_of(response, mode)
+def parsed(output_cls: type[M], response: ChatResponse, mode: Mode) -> M:
+    """Return a whole answer as an instance of a class.
+
+    Args:
+        output_cls: The pydantic class.
+        response: The answer, or the last item of its stream.
+        mode: How it was asked for.
+
+    Raises:
+        UnparsableAnswerError: It does not fit the class, or holds no call for it.
+        RefusedAnswerError: The model refused, or a filter withheld the answer.
+        TruncatedAnswerError: It met its token limit.
+    """
+    exposure = Exposure.of_answer(response.additional_kwargs.get("atoma"))
+    _check_end(response, exposure)
+    text = _text_of(response, mode)
     if text is None:
         raise UnparsableAnswerError(
             "The model answered in words instead of calling the function for its "

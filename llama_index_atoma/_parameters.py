@@ -14,13 +14,13 @@ from atoma_confidential.parameters import chosen, merged
 from atoma_confidential.tool_calls import OnTruncatedToolCall
 
 from ._answer import AnswerReader
-from ._connection import Connected
+from ._connection import AtomaConnection
 from ._convert import to_wire
 
 __all__ = ["ChatParameters"]
 
 
-class ChatParameters(Connected):
+class ChatParameters(AtomaConnection):
     """The fields of a chat model."""
 
     model: str

@@ -36,8 +36,8 @@ __all__ = ["StructuredPrediction", "noted_about"]
 
 M = TypeVar("M", bound=BaseModel)
 
-# Core's programs take these out as well: they are decided here.
-_NOT_THEIRS = frozenset({"allow_parallel_tool_calls", "tool_choice", "tool_required"})
+# How the function is called is no matter of `llm_kwargs`; nor for core's programs.
+_DECIDED_HERE = frozenset({"allow_parallel_tool_calls", "tool_choice", "tool_required"})
 
 _dispatcher = get_dispatcher(__name__)
 
@@ -186,11 +186,12 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         mode = self._mode()
         messages = self._asked(mode, output_cls, prompt, prompt_args)
         asked = self._asking(mode, output_cls, llm_kwargs)
-        partial, response = PartialOutput(output_cls, mode), None
+        partial = PartialOutput(output_cls, mode)
         with closing(self.stream_chat(messages, **asked)) as responses:
             for response in responses:
                 if partial.grows(response):
                     yield partial.found
+        # A stream has at least one item: the last, which is all of the answer.
         yield parsed(output_cls, _noted(response), mode)
 
     async def _structured_astream_call(
@@ -205,7 +206,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         asked = self._asking(mode, output_cls, llm_kwargs)
 
         async def parts() -> AsyncGenerator[Any, None]:
-            partial, response = PartialOutput(output_cls, mode), None
+            partial = PartialOutput(output_cls, mode)
             async with aclosing(await self.astream_chat(messages, **asked)) as answers:
                 async for response in answers:
                     if partial.grows(response):
@@ -251,7 +252,7 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         output_cls: type[BaseModel],
         llm_kwargs: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
-        given = {k: v for k, v in (llm_kwargs or {}).items() if k not in _NOT_THEIRS}
+        given = {k: v for k, v in (llm_kwargs or {}).items() if k not in _DECIDED_HERE}
         if mode == "json_schema":
             form = response_format_of(output_cls, strict=self.strict)
             return {**given, "response_format": form}
@@ -268,9 +269,9 @@ class StructuredPrediction(FunctionCallingLLM, ABC):
         }
 
 
-def _noted(response: ChatResponse | None) -> ChatResponse | None:
+def _noted(response: ChatResponse) -> ChatResponse:
     about = _about.get()
-    if about is not None and response is not None:
+    if about is not None:
         about.update(response.additional_kwargs)
     return response
 

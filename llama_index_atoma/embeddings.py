@@ -12,7 +12,7 @@ from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
 from ._batches import BatchedEmbedding, Role, Vector
-from ._connection import Connected
+from ._connection import AtomaConnection
 from ._guarded import guarded
 
 __all__ = ["AtomaEmbedding", "AtomaEmbeddings"]
@@ -36,7 +36,7 @@ _GUARDED = dict.fromkeys(
 
 
 @guarded(_GUARDED)
-class AtomaEmbeddings(Connected, BatchedEmbedding):
+class AtomaEmbeddings(AtomaConnection, BatchedEmbedding):
     """Embeddings whose texts and vectors cross the network only sealed.
 
         from llama_index_atoma import AtomaEmbeddings
@@ -73,7 +73,8 @@ class AtomaEmbeddings(Connected, BatchedEmbedding):
     user: str | None = Field(default=None, exclude=True)
     """An identifier that the engine may log."""
 
-    embed_batch_size: int = Field(default=400, gt=0, le=2048)
+    # As many requests as may be under way: blocking calls make one batch at a time.
+    embed_batch_size: int = Field(default=800, gt=0, le=2048)
     """Texts that are announced, cached and limited in rate together."""
 
     request_size: int = Field(default=100, gt=0, exclude=True)

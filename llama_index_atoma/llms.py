@@ -47,7 +47,8 @@ _ENDPOINTS = {
     "stream_complete": "_stream_complete",
 }
 
-_AROUND_THEM = {
+# What calls an endpoint, which takes its turn with the rate limiter.
+_BUILT_ON_ENDPOINTS = {
     "_prepare_chat_with_tools": "",
     "apredict": "_apredict",
     "apredict_and_call": "",
@@ -62,7 +63,7 @@ _AROUND_THEM = {
 }
 
 
-@guarded(_AROUND_THEM)
+@guarded(_BUILT_ON_ENDPOINTS)
 @guarded(_ENDPOINTS, limited=True)
 class AtomaChatModel(QuietChatModel):
     """A chat model whose prompts and answers cross the network only sealed.

@@ -290,6 +290,15 @@ def test_blocking_calls_use_several_connections_too(
     assert busy.most == 8
 
 
+def test_by_default_a_batch_has_as_many_requests_as_may_be_under_way(
+    make_atoma, make_embeddings, engine
+):
+    busy = Busy(engine, 8)
+    text_batch(make_embeddings(make_atoma(backend=busy)), ["x"] * 800)
+    assert busy.most == 8
+    assert len(engine.asked) == 8
+
+
 def test_a_failed_batch_names_its_texts_and_stops_the_others(
     make_atoma, make_embeddings, embed_batch, legacy, heard_by
 ):
