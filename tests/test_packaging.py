@@ -222,10 +222,9 @@ def test_the_plugin_is_in_nobodys_way(bare, tmp_path):
     bare.install("pytest")
     tests = "def test_other(): pass\n\ndef test_atoma(atoma): pass"
     (tmp_path / "test_it.py").write_text(tests)
-    command = (bare.python, "-W", "error", "-m", "pytest", "-rA", tmp_path)
+    command = (bare.python, "-W", "error", "-m", "pytest", tmp_path)
     done = bare.run(*command, check=False)
 
-    assert "PASSED test_it.py::test_other" in done.stdout
     assert "Run: pip install 'atoma-confidential[local]'" in done.stdout
     assert "1 passed, 1 error" in done.stdout
 

@@ -223,11 +223,10 @@ async def _forth(
     record: Connection,
     shape: Callable[[bytes], Iterable[Step]],
 ) -> None:
-    end = None
     while data := await reader.read(_CHUNK):
         record.sent += data
-        if end is not End.STALL:  # what is not passed on is recorded all the same
-            end = await _do(shape(data), upstream)
+        # After a stall all is one, but what is not passed on is recorded all the same.
+        end = await _do(shape(data), upstream)
         if end is End.RESET:
             _reset(writer)
         if end in {End.RESET, End.CLOSE}:
