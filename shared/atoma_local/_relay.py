@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ._door import Door
 from ._shapes import End, Pause, Step
 from ._shaping import Shaping
 
@@ -70,7 +71,7 @@ class Relay:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._door: _Door | None = None
+        self._door: Door | None = None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run()), name="wiretap", daemon=True
@@ -94,7 +95,7 @@ class Relay:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._door = _Door(self._accept)
+        self._door = Door(self._accept)
         await self._door.open()
         self.port = self._door.port
         self._ready.set()
@@ -108,7 +109,7 @@ class Relay:
             turn = self._turn(self._door, refusing=refusing)
             asyncio.run_coroutine_threadsafe(turn, self._loop).result(_START_SECONDS)
 
-    async def _turn(self, door: _Door, *, refusing: bool) -> None:
+    async def _turn(self, door: Door, *, refusing: bool) -> None:
         if not refusing:
             await door.open()
             return
@@ -175,45 +176,6 @@ class Relay:
             upstream_writer.close()
             await asyncio.gather(forth, back, return_exceptions=True)
             await _close(upstream_writer)
-
-
-class _Door:
-    """A listening socket that can be shut, and opened again at the same port."""
-
-    def __init__(
-        self, accept: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
-    ) -> None:
-        self._accept = accept
-        self._server: asyncio.Server | None = None
-        self._bound = _bind(0)
-        self.port: int = self._bound.getsockname()[1]
-
-    async def open(self) -> None:
-        """Accept connections."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._accept, sock=self._bound)
-
-    def shut(self) -> None:
-        """Refuse connections, and keep the port."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            # Bound without listening: connections are refused, nobody takes the port.
-            self._bound = _bind(self.port)
-
-    def close(self) -> None:
-        """Give the port up."""
-        if self._server is not None:
-            self._server.close()
-        self._bound.close()
-
-
-def _bind(port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off.
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
-    return bound
 
 
 async def _forth(
