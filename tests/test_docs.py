@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from fault_page import table, written
+
+pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -12,12 +15,12 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 
 
-def blocks(language):
+def blocks(language, *, tests=False):
     return [
         pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
         for number, (kind, code) in enumerate(FENCE.findall(page.read_text()))
-        if kind == language
+        if kind == language and ("def test_" in code) == tests
     ]
 
 
@@ -43,6 +46,23 @@ def test_python_blocks_run(code, atoma, monkeypatch, tmp_path):
 
     exec(compile(code, "<documentation>", "exec"), {"__name__": "__main__"})  # noqa: S102
     gc.collect()  # what a block leaves behind belongs to it
+
+
+@pytest.mark.parametrize("code", blocks("python", tests=True))
+def test_blocks_of_tests_pass(code, pytester, monkeypatch):
+    """Each is a module of its own, with no fixtures but those of the plugin."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
+    pytester.makepyfile(code)
+
+    done = pytester.runpytest_inprocess("-p", "atoma", "-p", "no:cacheprovider")
+
+    done.assert_outcomes(passed=code.count("def test_"))
+
+
+def test_the_table_of_faults_is_the_one_of_the_code():
+    """If not: `python tests/support/fault_page.py`."""
+    assert written((ROOT / "docs" / "testing.md").read_text()) == table()
 
 
 def make_targets():

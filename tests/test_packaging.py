@@ -1,6 +1,8 @@
 """What is shipped, and that it runs where nothing else of ours is installed."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -112,7 +114,10 @@ def test_the_sdist_holds_tests_and_docs_and_no_leftovers(dist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
-    assert {"tests/test_packaging.py", "docs/threat-model.md", "Makefile"} <= names
+    assert {
+        *("tests/test_packaging.py", "docs/threat-model.md", "Makefile"),
+        "examples/agent_under_faults/pyproject.toml",
+    } <= names
     assert not [name for name in names if "__pycache__" in name or ".venv" in name]
 
 
@@ -205,3 +210,33 @@ def test_the_installed_command_indexes_and_asks(full, tmp_path, framework):
 
     assert "bees.md, passage 1" in done.stdout
     assert "Sealed to node" in done.stderr
+
+
+# -- the pytest plugin: last, for its tests add pytest to the environments -----------
+
+EXAMPLE = ROOT / "examples" / "agent_under_faults"
+
+
+def test_the_plugin_is_in_nobodys_way(bare, tmp_path):
+    """Whoever has no extra runs tests as before; who asks for a fixture is told."""
+    bare.install("pytest")
+    tests = "def test_other(): pass\n\ndef test_atoma(atoma): pass"
+    (tmp_path / "test_it.py").write_text(tests)
+    command = (bare.python, "-W", "error", "-m", "pytest", tmp_path)
+    done = bare.run(*command, check=False)
+
+    assert "Run: pip install 'atoma-confidential[local]'" in done.stdout
+    assert "1 passed, 1 error" in done.stdout
+
+
+def test_the_example_tests_its_agent_with_the_installed_plugin(full, tmp_path):
+    """pytest finds the plugin by its entry point, as it does for any user."""
+    leftovers = shutil.ignore_patterns("__pycache__", ".pytest_cache")
+    example = shutil.copytree(EXAMPLE, tmp_path / "example", ignore=leftovers)
+    full.install("pytest")
+    done = full.run(full.python, "-m", "pytest", "-rA", example)
+
+    written = (example / "test_agent.py").read_text()
+    passed = re.findall(r"^PASSED .*::(test_\w+)", done.stdout, re.MULTILINE)
+    assert {*passed} == {*re.findall(r"^def (test_\w+)", written, re.MULTILINE)}
+    assert not {"skipped", "xfailed", "warning"} & {*done.stdout.split()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["HttpMessage", "parse_messages"]
+__all__ = ["HttpMessage", "parse_messages", "take_chunk"]
 
 _BODILESS = {"204", "304"}
 
@@ -101,18 +101,35 @@ def _take_body(
     return rest, b""
 
 
+def take_chunk(data: bytes) -> tuple[bytes, bytes] | None:
+    """Split the first chunk off a chunked body; None where it is not whole.
+
+    The last chunk is empty.
+    """
+    line, found, after = data.partition(b"\r\n")
+    size = _chunk_size(line)
+    if not found or size is None or len(after) < size + 2:
+        return None
+    return after[:size], after[size + 2 :]
+
+
 def _take_chunks(rest: bytes) -> tuple[bytes, bytes]:
     body = bytearray()
-    while True:
-        line, found, after = rest.partition(b"\r\n")
-        try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError:
-            return bytes(body), b""
-        if not found or size == 0:
-            return bytes(body), after.partition(b"\r\n")[2]
-        body += after[:size]
-        rest = after[size + 2 :]
+    while taken := take_chunk(rest):
+        chunk, rest = taken
+        if not chunk:
+            return bytes(body), rest
+        body += chunk
+    line, _, after = rest.partition(b"\r\n")
+    return bytes(body + after[: _chunk_size(line) or 0]), b""
+
+
+def _chunk_size(line: bytes) -> int | None:
+    try:
+        size = int(line.split(b";")[0], 16)
+    except ValueError:
+        return None
+    return size if size >= 0 else None
 
 
 def _delta_texts(event: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -1,16 +1,24 @@
-"""A TCP relay on a thread that notes every byte before it passes it on."""
+"""A TCP relay on a thread that notes every byte, and breaks what it is told to."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ._door import Door
+from ._shapes import End, Pause, Step
+from ._shaping import Shaping
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from .network_faults import NetworkFaults
 
 __all__ = ["Connection", "HostRewriter", "Relay", "Target"]
 
@@ -47,30 +55,39 @@ class Relay:
 
     Args:
         target: the other end.
+        faults: of the network in between.
         on_open: called on the relay's thread with each new connection's record.
     """
 
-    def __init__(self, target: Target, on_open: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        faults: NetworkFaults,
+        on_open: Callable[[Connection], None],
+    ) -> None:
         self._target = target
+        self._faults = faults
         self._on_open = on_open
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._door: Door | None = None
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run()), name="wiretap", daemon=True
         )
         self.port = 0
-        self.hang_up_after: int | None = None
 
     def start(self) -> None:
         """Listen, and return once connections are accepted."""
         self._thread.start()
         if not self._ready.wait(_START_SECONDS):
             raise RuntimeError("the wiretap did not start")
+        self._faults.on_refusing(self._refuse)
 
     def stop(self) -> None:
         """Close every connection and join the thread."""
+        self._faults.on_refusing(None)
         if self._loop and self._stop and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
@@ -78,13 +95,26 @@ class Relay:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        self._door = Door(self._accept)
+        await self._door.open()
+        self.port = self._door.port
         self._ready.set()
         await self._stop.wait()
-        server.close()
+        self._door.close()
         await self._end_all()
-        await server.wait_closed()
+
+    def _refuse(self, refusing: bool) -> None:
+        """Refuse connections, or not any more; that holds when this returns."""
+        if self._loop is not None and self._door is not None:
+            turn = self._turn(self._door, refusing=refusing)
+            asyncio.run_coroutine_threadsafe(turn, self._loop).result(_START_SECONDS)
+
+    async def _turn(self, door: Door, *, refusing: bool) -> None:
+        if not refusing:
+            await door.open()
+            return
+        door.shut()
+        await self._end_all()
 
     async def _end_all(self) -> None:
         open_now = dict(self._open)
@@ -125,11 +155,18 @@ class Relay:
         upstream_reader, upstream_writer = await asyncio.open_connection(
             target.host, target.port, ssl=target.tls, server_hostname=name
         )
+        shaping = Shaping(self._faults)
         rewrite = HostRewriter(target.host_header).feed if target.tls else bytes
         forth = asyncio.ensure_future(
-            self._forth(reader, upstream_writer, record, rewrite)
+            _forth(
+                reader,
+                upstream_writer,
+                writer,
+                record,
+                lambda data: shaping.sent(rewrite(data)),
+            )
         )
-        back = asyncio.ensure_future(self._back(upstream_reader, writer, record))
+        back = asyncio.ensure_future(_back(upstream_reader, writer, record, shaping))
         try:
             await asyncio.wait({forth, back}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -140,31 +177,66 @@ class Relay:
             await asyncio.gather(forth, back, return_exceptions=True)
             await _close(upstream_writer)
 
-    async def _forth(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        record: Connection,
-        rewrite: Callable[[bytes], bytes],
-    ) -> None:
-        while data := await reader.read(_CHUNK):
-            record.sent += data
-            writer.write(rewrite(data))
-            await writer.drain()
 
-    async def _back(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        record: Connection,
-    ) -> None:
-        while data := await reader.read(_CHUNK):
-            cut, self.hang_up_after = self.hang_up_after, None
-            record.received += data[:cut]
-            writer.write(data[:cut])
-            await writer.drain()
-            if cut is not None:
-                return
+async def _forth(
+    reader: asyncio.StreamReader,
+    upstream: asyncio.StreamWriter,
+    writer: asyncio.StreamWriter,
+    record: Connection,
+    shape: Callable[[bytes], Iterable[Step]],
+) -> None:
+    while data := await reader.read(_CHUNK):
+        record.sent += data
+        # After a stall all is one, but what is not passed on is recorded all the same.
+        end = await _do(shape(data), upstream)
+        if end is End.RESET:
+            _reset(writer)
+        if end in {End.RESET, End.CLOSE}:
+            return
+
+
+async def _back(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    record: Connection,
+    shaping: Shaping,
+) -> None:
+    while data := await reader.read(_CHUNK):
+        end = await _do(shaping.received(data), writer, record.received)
+        if end is End.RESET:
+            _reset(writer)
+        elif end is End.HALF_CLOSE:
+            writer.write_eof()
+        if end in {End.HALF_CLOSE, End.STALL}:
+            await asyncio.Event().wait()  # until the client has enough of it
+        if end is not None:
+            return
+
+
+async def _do(
+    steps: Iterable[Step],
+    writer: asyncio.StreamWriter,
+    record: bytearray | None = None,
+) -> End | None:
+    for step in steps:
+        if isinstance(step, End):
+            return step
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            continue
+        if record is not None:
+            record += step
+        writer.write(step)
+        await writer.drain()
+    return None
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    # Not to linger makes closing a reset (socket(7)).
+    no_time = struct.pack("ii", 1, 0)
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_time)
+    writer.transport.abort()
 
 
 class HostRewriter:

@@ -5,9 +5,10 @@ The faults themselves are rows of `_fault_table.FAULTS`; adding one is adding a 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
+
+from ._fault_queue import FaultQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ Stage = Literal[
     "seal",  # None; at the node, the request opened, the reply not yet sealed
     "nonces",  # "fresh" or "reused", for one stream
     "sealed",  # the reply envelope; of a stream, each event by itself
-    "frames",  # the list of a stream's frames: bytes, or a `_fault_table.Mark`
+    "frames",  # the list of a stream's frames: bytes, or a `_stream_faults.Mark`
     "response",  # the HTTP response
 ]
 
@@ -51,14 +52,8 @@ class Fault:
     name: str = ""
 
 
-@dataclass(slots=True)
-class _Pending:
-    fault: Fault
-    skip: int
-
-
-class Faults:
-    """The faults in force; may be changed while the server runs.
+class Faults(FaultQueue[Fault]):
+    """The faults of a local Atoma in force; may be changed while it runs.
 
     A fault is a row of the table by its name, where a number may follow a colon
     (`"stream-truncated:3"`), or a `Fault` of your own.
@@ -68,71 +63,16 @@ class Faults:
     """
 
     def __init__(self, *always: str | Fault) -> None:
-        self._guard = threading.Lock()
-        self._always = [_resolve(fault) for fault in always]
-        self._queue: list[_Pending] = []
-
-    def __repr__(self) -> str:
-        return f"Faults(always={[f.name for f in self._always]}, once={self.pending})"
-
-    @property
-    def pending(self) -> list[str]:
-        """Names of the one-shot faults that have hit nothing yet."""
-        with self._guard:
-            return [entry.fault.name for entry in self._queue]
-
-    def once(self, *faults: str | Fault, skip: int = 0) -> Self:
-        """Queue faults; those of one stage hit successive requests, one each.
-
-        Args:
-            faults: in the order in which they are to hit.
-            skip: how many requests (at "sealed": replies and events) the first of
-                them lets pass.
-        """
-        with self._guard:
-            for fault in faults:
-                self._queue.append(_Pending(_resolve(fault), skip))
-                skip = 0
-        return self
-
-    def always(self, *faults: str | Fault) -> Self:
-        """Switch faults on for every request until `clear`."""
-        with self._guard:
-            self._always += [_resolve(fault) for fault in faults]
-        return self
-
-    def clear(self) -> None:
-        """Behave again: forget queued and permanent faults."""
-        with self._guard:
-            self._always.clear()
-            self._queue.clear()
-
-    def touches(self, stage: Stage) -> bool:
-        """Whether the next request is hit at this stage or counted for it."""
-        with self._guard:
-            return any(f.stage == stage for f in self._always) or any(
-                entry.fault.stage == stage for entry in self._queue
-            )
+        super().__init__(_find, *always)
 
     def apply(self, stage: Stage, value: Any, call: Call) -> Any:
         """Pass a value through the faults that hit this request at this stage."""
-        for fault in self._take(stage):
+        for fault in self.take(stage, call.path):
             value = fault.apply(value, call)
         return value
 
-    def _take(self, stage: Stage) -> list[Fault]:
-        with self._guard:
-            hits = [fault for fault in self._always if fault.stage == stage]
-            entry = next((e for e in self._queue if e.fault.stage == stage), None)
-            if entry is not None and entry.skip:
-                entry.skip -= 1
-            elif entry is not None:
-                self._queue.remove(entry)
-                hits.append(entry.fault)
-            return hits
 
-
-def _resolve(fault: str | Fault) -> Fault:
+def _find(name: str) -> Fault:
     from ._fault_table import find_fault  # noqa: PLC0415  (it imports Fault)
 
-    return fault if isinstance(fault, Fault) else find_fault(fault)
+    return find_fault(name)

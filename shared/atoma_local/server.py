@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Self
 from ._threaded import Server, ThreadedServer, listen, url_of
 from .app import build_app
 from .backend import BuiltInBackend, Engine
+from .fault_relay import FaultRelay
 from .faults import Faults
 from .node import Node
 from .proxy import Proxy
 from .serving import Serving
 from .stacks import StackBook
-from .wiretap import Wiretap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -53,7 +53,7 @@ class LocalAtoma:
         evidence: compressed evidence for the attestation record; 404 where absent.
         node: key material, for tests that need it fixed.
         clock: what locks expire by, for tests that cannot wait.
-        wiretap: put a `Wiretap` in front; `base_url` is then the tap's.
+        wiretap: put a `FaultRelay` in front; `base_url` is then the relay's.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class LocalAtoma:
         )
         self._address = (host, port)
         self._wiretap = wiretap
-        self._tap: Wiretap | None = None
+        self._tap: FaultRelay | None = None
         self._server: ThreadedServer | None = None
 
     def __enter__(self) -> Self:
         self._server = ThreadedServer(build_app(self._proxy), self._address)
         self._server.start()
         if self._wiretap:
-            self._tap = Wiretap(self._server.url)
+            self._tap = FaultRelay(self._server.url)
             self._tap.__enter__()
         return self
 
@@ -134,8 +134,8 @@ class LocalAtoma:
         self._api_key = token
 
     @property
-    def tap(self) -> Wiretap:
-        """The wiretap in front of it, if it was asked for."""
+    def tap(self) -> FaultRelay:
+        """The wiretap in front of it, if it was asked for; it has faults of its own."""
         if self._tap is None:
             raise RuntimeError("LocalAtoma was started without wiretap=True")
         return self._tap

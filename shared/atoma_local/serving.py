@@ -17,7 +17,7 @@ from .streaming import EventStream, compact_json, event_frame
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from ._fault_table import Mark
+    from ._stream_faults import Mark
     from .backend import Engine
     from .faults import Call, Faults
     from .node import Node

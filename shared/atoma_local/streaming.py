@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from ._fault_table import Mark
+from ._stream_faults import Mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

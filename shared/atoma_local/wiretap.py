@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ._http_trace import HttpMessage, parse_messages
 from ._relay import Connection, Relay, Target
 from .encodings import encodings_of
+from .network_faults import NetworkFaults
 from .wire_view import WireView
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ class Wiretap:
             tls = ssl_context or ssl.create_default_context()
         port = parts.port or (80 if tls is None else 443)
         self.connections: list[Connection] = []
-        self._relay = Relay(Target(parts.hostname, port, tls), self.connections.append)
+        self._faults = NetworkFaults()
+        self._relay = Relay(
+            Target(parts.hostname, port, tls), self._faults, self.connections.append
+        )
 
     def __enter__(self) -> Self:
         self._relay.start()
@@ -96,10 +100,6 @@ class Wiretap:
     def responses(self) -> list[HttpMessage]:
         """The recorded responses, in the order of their connections."""
         return [m for c in self.connections for m in parse_messages(bytes(c.received))]
-
-    def hang_up(self, *, after: int = 0) -> None:
-        """Break the next answer off after so many of its bytes."""
-        self._relay.hang_up_after = after
 
     def find(self, texts: Iterable[str]) -> list[Finding]:
         """Search everything recorded for texts in any encoding.

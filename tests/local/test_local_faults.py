@@ -92,7 +92,10 @@ def names(*stages):
 
 HANGING = {"post-silent", "stream-silent:2", "stream-stalled:2"}
 # These show only together with another cause; each has a test of its own.
-NEEDS_MORE = {"lock-key-stale", "stack-unindexed", "nonces-fresh"}
+NEEDS_MORE = {
+    *("lock-key-stale", "stack-unindexed", "nonces-fresh", "key-rotated-after"),
+    *("tool-calls-joined", "tool-calls-interleaved", "tool-calls-unnumbered"),
+}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +188,83 @@ def test_a_reply_may_be_sealed_under_the_next_key(wire):
     answer = sealed.open(reply.json(), node_key=wire.atoma.node_public_key)
 
     assert answer["object"] == "chat.completion"
+
+
+def test_a_key_may_be_rotated_after_the_answer(wire):
+    before = wire.atoma.node_public_key
+    wire.atoma.faults.once("key-rotated-after")
+
+    assert wire.answer(CHAT)["object"] == "chat.completion"
+    assert wire.atoma.node_public_key != before
+
+
+WEATHER = {
+    "name": "get_weather",
+    "description": "Get the weather for a location.",
+    "parameters": {"type": "object", "properties": {"location": {"type": "string"}}},
+}
+TOOLS = {
+    "model": MODEL,
+    "messages": [
+        {"role": "user", "content": "What is the weather in Paris and in Tokyo?"}
+    ],
+    "tools": [{"type": "function", "function": WEATHER}],
+}
+
+
+def fragments(wire):
+    """The fragments of the tool calls of a stream, those of each delta."""
+    sealed, events = wire.stream(TOOLS)
+    deltas = [
+        choice["delta"].get("tool_calls", [])
+        for event in events
+        for choice in sealed.open(event)["choices"]
+    ]
+    return [delta for delta in deltas if delta]
+
+
+def test_fragments_of_tool_calls_come_in_other_ways(wire):
+    def indices(deltas):
+        return [fragment.get("index") for delta in deltas for fragment in delta]
+
+    plain = fragments(wire)
+    assert indices(plain) == sorted(indices(plain))
+    assert {*indices(plain)} == {0, 1}
+
+    wire.atoma.faults.once("tool-calls-joined")
+    joined = fragments(wire)
+    assert len(joined) == 1 < len(plain)
+    assert indices(joined) == indices(plain)
+
+    wire.atoma.faults.once("tool-calls-interleaved")
+    assert indices(fragments(wire))[:4] == [0, 1, 0, 1]
+
+    wire.atoma.faults.once("tool-calls-unnumbered")
+    assert {*indices(fragments(wire))} == {None}
+
+
+def test_a_date_to_retry_after_is_sent(wire):
+    wire.atoma.faults.once("post-429-retry-date:60")
+    _, reply = wire.ask(CHAT)
+
+    assert reply.status_code == 429
+    assert reply.headers["retry-after"].endswith("GMT")
+
+
+def test_a_fault_may_be_for_one_endpoint(wire):
+    wire.atoma.faults.once("post-503", on="/v1/confidential/embeddings")
+
+    assert wire.ask(CHAT)[1].status_code == 200
+    assert wire.ask(EMBED, "embeddings")[1].status_code == 503
+    assert wire.ask(EMBED, "embeddings")[1].status_code == 200
+
+
+def test_faults_that_hit_nothing_are_known(wire):
+    wire.atoma.faults.always("lock-503", "post-500").once("lock-402", skip=1)
+    wire.http.post("/v1/nodes/lock", json={"model": MODEL})
+
+    assert wire.atoma.faults.idle == ["post-500", "lock-402"]
+    assert wire.atoma.faults.pending == ["lock-402"]
 
 
 def test_a_new_stack_may_need_its_digest(make_atoma, connect):

@@ -153,17 +153,6 @@ def test_names_a_text_by_its_place_and_not_by_its_words(scripted):
     assert SECRET not in repr(finding)
 
 
-@pytest.mark.parametrize("after", [0, 20, 50])
-def test_hangs_up_when_told_to(scripted, after):
-    server = scripted(reply(b"hello" * 20))
-    with Wiretap(f"http://127.0.0.1:{server.port}") as tap:
-        tap.hang_up(after=after)
-        with pytest.raises(httpx.RemoteProtocolError):
-            httpx.get(tap.base_url)
-
-    assert len(tap.received) == after
-
-
 def test_many_connections_are_kept_apart(atoma):
     with httpx.Client(base_url=atoma.base_url) as one:
         one.get("/health")
