@@ -133,7 +133,7 @@ RECORD = "the keeper of the nodes' records: which node"
             ac.TrustPolicy.nvidia_offline(nonce=1) & ac.TrustPolicy.nras(nonce=1),
             (
                 RECORD,
-                "NVIDIA's service https://nras.attestation.nvidia.com: which GPUs",
+                "the service nras.attestation.nvidia.com: which GPUs",
             ),
         ),
     ],
