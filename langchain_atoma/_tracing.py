@@ -194,10 +194,9 @@ def _instrumentation() -> Iterable[Sink]:
     """
     from langchain_core.callbacks import CallbackManager  # noqa: PLC0415
 
-    added = [
-        *CallbackManager(handlers=[]).handlers,
-        *CallbackManager.configure().handlers,
-    ]
+    with untraced():  # or a tracer would be made, and ask LangSmith what it can do
+        hooked = CallbackManager.configure().handlers
+    added = [*CallbackManager(handlers=[]).handlers, *hooked]
     for handler in {id(one): one for one in added}.values():
         if not type(handler).__module__.startswith("langchain_core."):
             yield handler_sink(

@@ -35,9 +35,6 @@ _COULD_NOT_CHECK = (EvidenceUnavailableError, VerifierUnavailableError)
 _MAX_RECORD = 1 << 20
 """Bytes, as of the service's answer."""
 
-_AS_OPTION = {"attestation_url=": "--attestation-url"}
-"""The core's words name Python parameters."""
-
 _CONCLUSIONS = {
     Assurance.GPU_WITNESSED: "Genuine NVIDIA GPUs vouched for this key.",
     Assurance.GPU_WITNESSED_MEASURED: "Genuine NVIDIA GPUs vouched for this key, and "
@@ -118,10 +115,8 @@ def _findings(outcome: AttestationResult | AttestationError) -> list[Finding]:
         unknown = isinstance(outcome, _COULD_NOT_CHECK)
         state = State.UNKNOWN if unknown else State.WRONG
         name = "evidence" if unknown else "key"
-        detail = outcome.headline
-        for parameter, option in _AS_OPTION.items():
-            detail = detail.replace(parameter, option)
-        return [Finding(name, state, detail, outcome.advice)]
+        advice = outcome.advice.replace("attestation_url=", "--attestation-url")
+        return [Finding(name, state, outcome.headline, advice)]
     states = {Outcome.PASSED: State.OK, Outcome.SKIPPED: State.SKIPPED}
     return [
         Finding(check.name, states[check.outcome], check.detail)
