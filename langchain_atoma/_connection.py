@@ -152,9 +152,10 @@ class AtomaConnection(BaseModel):
         copied.__dict__.pop(_WRITTEN, None)
         return copied
 
-    @property
-    def _engine_model(self) -> str:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        @property
+        def _engine_model(self) -> str: ...
 
     def _guard(self) -> None:
         guard(self.tracing_policy)

@@ -9,6 +9,7 @@ passes on itself, checkpointers, and instrumentation that replaces LangChain's m
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from atoma_confidential.egress import (
@@ -25,7 +26,7 @@ from ._errors import model_errors
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from langchain_core.callbacks import Callbacks
+    from langchain_core.callbacks import BaseCallbackHandler, Callbacks
 
 __all__ = [
     "TracingPolicy",
@@ -194,9 +195,12 @@ def _instrumentation() -> Iterable[Sink]:
     """
     from langchain_core.callbacks import CallbackManager  # noqa: PLC0415
 
-    with untraced():  # or a tracer would be made, and ask LangSmith what it can do
-        hooked = CallbackManager.configure().handlers
-    added = [*CallbackManager(handlers=[]).handlers, *hooked]
+    def hooked() -> list[BaseCallbackHandler]:
+        with untraced():  # or a tracer would be made, and ask LangSmith what it can do
+            return CallbackManager.configure().handlers
+
+    # In an empty context: what somebody has set in this one is consent.
+    added = [*CallbackManager(handlers=[]).handlers, *Context().run(hooked)]
     for handler in {id(one): one for one in added}.values():
         if not type(handler).__module__.startswith("langchain_core."):
             yield handler_sink(

@@ -14,7 +14,7 @@ import uuid
 from abc import ABC
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -46,28 +46,24 @@ class BatchedEmbedding(BaseEmbedding, ABC):
 
     _slots: LoopLocal[asyncio.Semaphore] = PrivateAttr(default_factory=LoopLocal)
 
-    # Not abstract: core puts a span around what implements an abstract method.
+    if TYPE_CHECKING:
+        # Not abstract: core puts a span around what implements an abstract method.
 
-    def _guard(self) -> bool:
-        """Return whether nothing is to be announced."""
-        raise NotImplementedError
+        def _guard(self) -> bool:
+            """Return whether nothing is to be announced."""
 
-    def _vectors(self, texts: list[str], role: Role) -> list[Vector]:
-        """Return one vector for each text."""
-        raise NotImplementedError
+        def _vectors(self, texts: list[str], role: Role) -> list[Vector]:
+            """Return one vector for each text."""
 
-    async def _avectors(self, texts: list[str], role: Role) -> list[Vector]:
-        """Return one vector for each text."""
-        raise NotImplementedError
+        async def _avectors(self, texts: list[str], role: Role) -> list[Vector]:
+            """Return one vector for each text."""
 
-    def _identity(self, role: Role) -> Sequence[Any]:
-        """Return all that a vector depends on, besides the text."""
-        raise NotImplementedError
+        def _identity(self, role: Role) -> Sequence[Any]:
+            """Return all that a vector depends on, besides the text."""
 
-    @property
-    def _batches_at_a_time(self) -> int:
-        """How many batches may be under way in one event loop."""
-        raise NotImplementedError
+        @property
+        def _batches_at_a_time(self) -> int:
+            """How many batches may be under way in one event loop."""
 
     def _embed(
         self, texts: Sequence[str], role: Role, *, show_progress: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.schema import BaseComponent
 from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
@@ -176,9 +176,10 @@ class AtomaConnection(BaseComponent):
                 twin.__dict__[name] = copy.deepcopy(value, memo)
         return twin
 
-    @property
-    def _engine_model(self) -> str:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        @property
+        def _engine_model(self) -> str: ...
 
     def _guard(self) -> bool:
         manager = getattr(self, "callback_manager", None)

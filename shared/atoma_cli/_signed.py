@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atoma_confidential import Client, Receipt, ReceiptError
-from atoma_confidential.receipt import once_each
+from atoma_confidential._json import once_each
 
 from ._backend import Piece
 from ._console import CommandError, note

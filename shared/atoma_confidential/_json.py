@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
-__all__ = ["dump", "parse_object"]
+__all__ = ["dump", "once_each", "parse_object"]
 
 
 def dump(value: Any) -> bytes:
@@ -39,6 +39,18 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RemoteProtocolError(f"{what} is not a JSON object.", exposure)
     return value
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object; for `object_pairs_hook`.
+
+    Raises:
+        ValueError: One comes twice.
+    """
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError  # what a reader took would depend on the reader
+    return fields
 
 
 def _sound(value: Any) -> Any:

@@ -20,14 +20,15 @@ class ThreadTurns:
     @contextmanager
     def turn(self, name: str, *, seconds: float) -> Iterator[None]:
         """Hold a name in this block, or go ahead without it after so many seconds."""
-        with self._changed:
-            free = self._changed.wait_for(lambda: name not in self._held, seconds)
-            if free:
-                self._held.add(name)
+        held = False
         try:
+            with self._changed:
+                if self._changed.wait_for(lambda: name not in self._held, seconds):
+                    self._held.add(name)
+                    held = True
             yield
         finally:
-            if free:
+            if held:
                 with self._changed:
                     self._held.remove(name)
                     self._changed.notify_all()

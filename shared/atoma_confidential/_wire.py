@@ -7,7 +7,6 @@ do next.
 from __future__ import annotations
 
 import base64
-import binascii
 import enum
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from . import errors
+from ._base64 import decoded
 from ._json import dump, parse_object
 from .envelope import DIGEST_BYTES, NONCE_BYTES, Envelope, Recipient
 from .errors import Exposure, RemoteProtocolError, StatusError
@@ -346,25 +346,12 @@ def _binary(
     text = fields.get(name)
     if not isinstance(text, str):
         raise _off_contract(f"{name} is missing", exposure)
-    try:
-        data = binascii.a2b_base64(text, strict_mode=True)
-        canonical = text.isascii() and _is_canonical(text, data)
-    except ValueError:
-        canonical = False
-    if not canonical:
+    data = decoded(text)
+    if data is None:
         raise _off_contract(f"{name} is not base64", exposure)
     if sizes and len(data) not in sizes:
         raise _off_contract(f"{name} has {len(data)} bytes", exposure)
     return data
-
-
-def _is_canonical(text: str, data: bytes) -> bool:
-    """Tell whether this is the one encoding of its bytes.
-
-    `strict_mode` lets pass surplus padding and bits that no byte uses.
-    """
-    groups, tail = divmod(len(data), 3)
-    return text[groups * 4 :] == _text(data[len(data) - tail :])
 
 
 def _unsigned(fields: dict[str, Any], name: str) -> int:

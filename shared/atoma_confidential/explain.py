@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from . import _wire
 from ._flow import exchange, exchange_stream
 from ._json import dump
 from ._request import Request
-from ._session import Flow, Reply, Send, Session
+from ._session import Alone, Flow, Reply, Send, Session
 from .attestation import TrustPolicy
 
 __all__ = ["RANDOM", "Crossing", "Explanation", "explain"]
@@ -91,7 +91,7 @@ def explain(session: Session, request: Request, *, stream: bool = False) -> Expl
         InvalidInputError: The request would be refused.
     """
     content = tuple(request.body)
-    sends = list(_rehearsed(session, request, stream=stream))
+    sends = _rehearsed(session, request, stream=stream)
     return Explanation(
         tuple(_crossing(send, content) for send in sends),
         _wire.CLEAR_REPLY_FIELDS if session.confidential else ("everything",),
@@ -124,8 +124,8 @@ _PLAIN = {
 }
 
 
-def _rehearsed(session: Session, request: Request, *, stream: bool) -> Iterator[Send]:
-    """Yield what an exchange would send, up to the request itself."""
+def _rehearsed(session: Session, request: Request, *, stream: bool) -> list[Send]:
+    """Return what an exchange would send, up to the request itself."""
     key = os.urandom(32)
     nobody = replace(
         session,
@@ -135,36 +135,51 @@ def _rehearsed(session: Session, request: Request, *, stream: bool) -> Iterator[
         locked=set(),
         warned=set(),
     )
-    sends = [_sent(exchange(nobody, request), key)]
-    if stream:
-        sends = [_sent(exchange_stream(nobody, request), key) for _ in range(2)]
-    *before, last = sends[0]
-    yield from before
-    if stream and last.wait == "probe":
-        yield last
+
+    def run() -> list[Send]:
+        flow = exchange_stream(nobody, request) if stream else exchange(nobody, request)
+        sends: list[Send] = []
+        _take(flow, key, sends)
+        return sends
+
+    sends = run()
+    if sends[-1].wait == "probe":
         nobody.nonces[key] = "fresh"  # as if the probe had shown it
-        *_, last = sends[1]
-    yield last
+        sends.append(run()[-1])
+    return sends
 
 
-def _sent(flow: Flow[Any], key: bytes) -> Iterator[Send]:
-    """Yield a flow's requests until one carries content or a probe."""
-    lock: dict[str, Any] = {
+def _take(flow: Flow[Any], key: bytes, sends: list[Send]) -> Any:
+    """Take a flow's steps until it would send a request or a probe.
+
+    Args:
+        flow: Is told that the node has this key.
+        key: Nobody's.
+        sends: Where its requests are added.
+
+    Returns:
+        What the flow returns, where it ends before.
+    """
+    lock = {
         "public_key": base64.b64encode(key).decode(),
         "node_small_id": 0,
         "stack_small_id": 0,
     }
-    reply: Reply | None = None
-    while True:
-        step = flow.send(reply)
-        reply = None
-        if not isinstance(step, Send):
-            continue  # nobody else takes part in a rehearsal: there is no wait
-        yield step
-        if step.path != _wire.LOCK_PATH:
-            flow.close()
-            return
-        reply = Reply(200, {}, dump(lock))
+    result: Any = None
+    try:
+        while True:
+            match flow.send(result):
+                case Alone(steps=steps):
+                    result = _take(steps, key, sends)
+                case Send() as send:
+                    sends.append(send)
+                    if send.path != _wire.LOCK_PATH:
+                        return None
+                    result = Reply(200, {}, dump(lock))
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        flow.close()
 
 
 def _crossing(send: Send, content: tuple[str, ...]) -> Crossing:

@@ -9,7 +9,6 @@ nor when (protocol 3.4): compare `Signer.address` with one known for the node.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -23,9 +22,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from ._base64 import decoded
+from ._json import once_each
 from .errors import Exposure, ReceiptError
 
-__all__ = ["Receipt", "Scheme", "Signer", "once_each", "verify_signature"]
+__all__ = ["Receipt", "Scheme", "Signer", "verify_signature"]
 
 Scheme = Literal["ed25519", "secp256k1", "secp256r1"]
 
@@ -189,28 +190,8 @@ def _parse(text: str | bytes) -> dict[str, Any]:
     return fields
 
 
-def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members of a JSON object; for `object_pairs_hook`.
-
-    Raises:
-        ValueError: One comes twice.
-    """
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError  # what a reader took would depend on the reader
-    return fields
-
-
 def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 1 << 64 else None
-
-
-def _data(value: Any) -> bytes | None:
-    try:
-        data = binascii.a2b_base64(value, strict_mode=True)
-    except (ValueError, TypeError):
-        return None
-    return data if base64.b64encode(data).decode("ascii") == value else None
 
 
 def _text(pattern: str) -> Callable[[Any], str | None]:
@@ -227,8 +208,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "node": _count,
     "key": _text(r"[0-9a-f]{16}"),
     "model": _text(r"(?s).+"),
-    "digest": _data,
-    "signature": _data,
+    "digest": decoded,
+    "signature": decoded,
     "address": _text(r"0x[0-9a-f]{64}"),
     "scheme": _text(r"ed25519|secp256k1|secp256r1"),
     "issued_at": _count,

@@ -227,3 +227,24 @@ def test_a_check_for_start_up(traced):
 
 def test_a_check_that_finds_nothing():
     assert assert_no_plaintext_egress() == []
+
+
+def test_a_handler_that_somebody_has_set_for_a_block_is_consent(
+    atoma, make_chat, canary
+):
+    """As core's and the community's token counters do it."""
+    heard = []
+
+    class Counter(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized, messages, **kwargs):
+            heard.append(str(messages))
+
+    variable = ContextVar("counter", default=None)
+    register_configure_hook(variable, inheritable=True)
+    token = variable.set(Counter())
+    try:
+        make_chat(atoma, tracing_policy="refuse").invoke(canary)
+    finally:
+        variable.reset(token)
+        _configure_hooks.pop()
+    assert canary in heard.pop()

@@ -13,7 +13,7 @@ from atoma_confidential.errors import (
     RemoteProtocolError,
 )
 
-__all__ = ["byte_array", "check_address", "json_object"]
+__all__ = ["byte_array", "check_address", "host_of", "json_object"]
 
 MAX_RESPONSE = 1 << 20
 _PRINTABLE = r"[!-~]*"
@@ -34,7 +34,7 @@ def json_object(data: bytes, what: str) -> dict[str, Any]:
         raise EvidenceFormatError(f"{what} is too large.")
     try:
         return parse_object(data, what, Exposure.NOTHING)
-    except (RemoteProtocolError, RecursionError):
+    except RemoteProtocolError:
         pass  # not chained: the parser's error would carry the document
     raise EvidenceFormatError(f"{what} is not a JSON object.")
 

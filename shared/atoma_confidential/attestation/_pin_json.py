@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
+from .._json import once_each
 from ..errors import PinFileError
 from .pins import LoggedKey, NodePins, Pin, Pins, Seen, SeenKey, SeenSigner
 
@@ -234,17 +235,10 @@ def _text(value: object, what: str, form: re.Pattern[str]) -> str:
     return value
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError  # readers would differ on which of the two counts
-    return members
-
-
 def _refuse(_text: str) -> NoReturn:
     raise ValueError
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_once, parse_constant=_refuse, parse_float=_refuse
+    object_pairs_hook=once_each, parse_constant=_refuse, parse_float=_refuse
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import and_
 
+from .._base64 import decoded
 from ..envelope import digest_of
 from ..errors import InvalidInputError, PinMismatchError
 from ._offline import nvidia_offline
@@ -74,15 +73,7 @@ class _Pinned(TrustPolicy):
 
 
 def _key_bytes(key: bytes | str) -> bytes:
-    if isinstance(key, bytes):
-        data: bytes | None = key
-    else:
-        try:
-            data = base64.b64decode(key, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            data = None
-        if data and base64.b64encode(data).decode() != key:
-            data = None  # bits that no byte uses
+    data = key if isinstance(key, bytes) else decoded(key)
     if data is None or len(data) != 32:  # noqa: PLR2004 - an X25519 key
         raise InvalidInputError("A pinned key has 32 bytes, or is their base64 text.")
     return data

@@ -6,13 +6,13 @@ hand. Certificates stay bytes, and of a report only the request it answers is re
 
 from __future__ import annotations
 
-import base64
 import json
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from atoma_confidential._base64 import decoded
 from atoma_confidential.errors import EvidenceFormatError, InvalidInputError
 
 from ._blake3 import blake3
@@ -105,12 +105,8 @@ def _parse_item(item: object) -> EvidenceItem:
 
 
 def _decode(text: object, *, limit: int) -> bytes:
-    try:
-        data = base64.b64decode(cast("str", text), validate=True)
-    except (TypeError, ValueError):
-        data = b""
-    # Encoding back refuses trailing bits that mean nothing, as the wire does.
-    if not 0 < len(data) <= limit or base64.b64encode(data).decode() != text:
+    data = decoded(text)
+    if data is None or not 0 < len(data) <= limit:
         raise _broken("a certificate or report is not base64, empty or too large")
     return data
 

@@ -7,13 +7,13 @@ nothing is sealed to. It does no I/O: it yields what it needs fetched.
 from __future__ import annotations
 
 import abc
-from binascii import a2b_base64
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from ..envelope import Recipient
-from ..errors import InvalidInputError, UnusableKeyError
+from .._base64 import decoded
+from ..envelope import KEY_BYTES, Recipient
+from ..errors import InvalidInputError
 from ..receipt import Signer
 from .pins import PinStore
 from .result import AttestationResult
@@ -45,11 +45,9 @@ class Candidate:
         """
         if type(node) is not int or node < 0:
             raise InvalidInputError("A node has an unsigned integer as its number.")
-        try:
-            data = key if isinstance(key, bytes) else a2b_base64(key, strict_mode=True)
+        data = key if isinstance(key, bytes) else decoded(key)
+        if data is not None and len(data) == KEY_BYTES:
             return cls(Recipient(data), node)
-        except (TypeError, UnusableKeyError, ValueError):  # or not base64
-            pass
         raise InvalidInputError("A node's key has 32 bytes, or is their base64 text.")
 
 

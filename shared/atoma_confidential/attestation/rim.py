@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
+from atoma_confidential._base64 import decoded
 from atoma_confidential.errors import (
     ChainRejectedError,
     EvidenceFormatError,
@@ -290,11 +291,8 @@ def _resource(attributes: dict[str, str]) -> tuple[int, frozenset[bytes]]:
 
 
 def _decoded(text: bytes) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError:
-        data = b""
-    if base64.b64encode(data) != text:
+    data = decoded(text.decode("latin-1"))
+    if data is None:
         raise _broken("the signature is not base64")
     return data
 
