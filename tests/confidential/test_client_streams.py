@@ -178,7 +178,7 @@ def test_a_broken_stream_raises_and_is_not_repeated(
     make_atoma, connect, delays, fault, error
 ):
     atoma = make_atoma()
-    shell = connect(atoma, timeout=0.5, stream_idle_timeout=0.2, max_retries=1)
+    shell = connect(atoma, timeout=1.5, stream_idle_timeout=0.5, max_retries=1)
     shell.stream()
     atoma.faults.always(fault)
     before = len(posts(atoma))
