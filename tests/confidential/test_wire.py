@@ -161,7 +161,6 @@ def test_what_is_no_text_is_refused(value):
 
 # --- sealed answers -----------------------------------------------------------------
 
-
 SEALED = {
     "nonce": bytes(range(12)),
     "ciphertext": bytes(range(16)),

@@ -149,7 +149,6 @@ def test_any_status_with_any_body_is_one_of_our_errors(status, body):
 
 # --- Retry-After --------------------------------------------------------------------
 
-
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
