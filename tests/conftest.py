@@ -191,6 +191,14 @@ def atoma(make_atoma):
 
 
 @pytest.fixture
+def recorded_atoma(make_atoma):
+    """A local Atoma whose attestation record holds the node's key."""
+    atoma = make_atoma()
+    atoma.evidence = atoma.node_public_key
+    return atoma
+
+
+@pytest.fixture
 def engine():
     return ScriptedEngine()
 

@@ -3,11 +3,18 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+from counted import for_langchain, for_llama_index
 from typer.testing import CliRunner
 
+from atoma_cli import _langchain_store, _llama_index_store
 from atoma_cli._app import cli
+from atoma_cli._index import open_index
+from atoma_cli._index_dir import Maker
+
+STORES = {"langchain": _langchain_store, "llama-index": _llama_index_store}
 
 
 @pytest.fixture
@@ -35,6 +42,16 @@ def atoma_command(network):
 def framework(request):
     """Each of the frameworks that `atoma ask` can use."""
     return request.param
+
+
+@pytest.fixture
+def ask(atoma_command, framework):
+    """Run `atoma ask` with arguments, with each of the frameworks."""
+
+    def run(*arguments):
+        return atoma_command("ask", "--framework", framework, *arguments)
+
+    return run
 
 
 @pytest.fixture
@@ -108,3 +125,34 @@ def langsmith(monkeypatch):
     yield
     monkeypatch.delenv("LANGSMITH_TRACING")
     get_env_var.cache_clear()
+
+
+@pytest.fixture
+def batches_of(framework, monkeypatch):
+    """Make the index store this many passages at a time."""
+    return partial(monkeypatch.setattr, STORES[framework], "BATCH")
+
+
+@pytest.fixture
+def opened(framework):
+    """Open an index that counts what it embeds."""
+
+    def open_it(directory, counted, model="m"):
+        made = for_langchain if framework == "langchain" else for_llama_index
+        store = partial(STORES[framework].open_store, embeddings=made(counted))
+        return open_index(directory, store, Maker(framework, model), counted.size)
+
+    return open_it
+
+
+@pytest.fixture
+def refresh(opened):
+    """Make an index hold some passages; gives what changed, and all it then finds."""
+
+    def run(directory, counted, given, model="m"):
+        with opened(directory, counted, model) as index:
+            changed = index.refresh(given, lambda _stored: None)
+            found = index.nearest([0.5] * counted.size, 100)
+        return changed, {passage.text for passage in found}
+
+    return run

@@ -5,13 +5,12 @@ import sys
 from dataclasses import replace
 
 import pytest
+from documents import QUESTION
 from typer.testing import CliRunner
 
 from atoma_cli._ask import ask
 from atoma_cli._endpoint import Framework
 from atoma_cli.demo import cli
-
-QUESTION = "When is the launch of the Heron satellite?"
 
 
 @pytest.fixture

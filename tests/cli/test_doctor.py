@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from packaging.requirements import Requirement
-from pydantic import BaseModel, ConfigDict
+from schemas import Findings
 from silicon import Issued
 
 from atoma_cli import _surroundings
@@ -41,31 +41,13 @@ EVERYTHING = [
 ]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Finding(Strict):
-    name: str
-    state: State
-    detail: str
-    advice: str
-
-
-class Schema(Strict):
-    """What `--json` prints; who changes it breaks somebody's script."""
-
-    exit_code: int
-    findings: list[Finding]
-
-
 @pytest.fixture
 def examined(atoma_command):
     """Run it; gives the findings by name and the exit code."""
 
     def run(*arguments):
         done = atoma_command("doctor", "--json", *arguments)
-        told = Schema.model_validate_json(done.stdout)
+        told = Findings.model_validate_json(done.stdout)
         assert done.exit_code == told.exit_code
         assert [one.name for one in told.findings] == EVERYTHING
         return {one.name: one for one in told.findings}, done.exit_code

@@ -3,13 +3,9 @@
 import json
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from schemas import Strict
 
 SECRET = "My cat is called Mephistopheles the Third."
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Crossing(Strict):
@@ -33,8 +29,6 @@ class Call(Strict):
 
 
 class Schema(Strict):
-    """What `--json` prints; who changes it breaks somebody's script."""
-
     calls: dict[str, Call]
     tracing: dict[str, str]
     disk: str

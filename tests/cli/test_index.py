@@ -1,96 +1,19 @@
-"""The index on disk: what is embedded again, what is removed, what is refused."""
+"""The index on disk: what is embedded again, what is removed, what is damage."""
 
-import json
-import os
-import stat
-from functools import partial
 from pathlib import Path
 
 import pytest
-from langchain_core.embeddings import DeterministicFakeEmbedding
-from llama_index.core.embeddings import MockEmbedding
+from counted import Counted, passages
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
-from atoma_cli import _langchain_store, _llama_index_store
 from atoma_cli._console import CommandError
-from atoma_cli._index import COLLECTION, open_index
-from atoma_cli._index_dir import Maker, check, default_directory
-from atoma_cli._passages import Passage
+from atoma_cli._index import COLLECTION
 
 # Qdrant leaves the files it could not use to the garbage collector.
 LEFT_OPEN = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-STORES = {"langchain": _langchain_store, "llama-index": _llama_index_store}
 RECORDS = {"langchain": "records.sqlite", "llama-index": "docstore.json"}
-
-
-class Counted:
-    """Remembers what it was asked to embed; can fail after some batches."""
-
-    def __init__(self, size=8, fail_after=1000):
-        self.size = size
-        self.fail_after = fail_after
-        self.seen = []
-
-    def see(self, texts):
-        if len(self.seen) == self.fail_after:
-            raise InterruptedError
-        self.seen.append(texts)
-
-
-def for_langchain(counted):
-    class Embeddings(DeterministicFakeEmbedding):
-        def embed_documents(self, texts):
-            counted.see(texts)
-            return super().embed_documents(texts)
-
-    return Embeddings(size=counted.size)
-
-
-def for_llama_index(counted):
-    class Embeddings(MockEmbedding):
-        def get_text_embedding_batch(self, texts, show_progress=False, **kwargs):
-            if texts:
-                counted.see(texts)
-            return super().get_text_embedding_batch(texts, show_progress, **kwargs)
-
-    return Embeddings(embed_dim=counted.size)
-
-
-@pytest.fixture
-def batches_of(framework, monkeypatch):
-    """Make the index store this many passages at a time."""
-    return partial(monkeypatch.setattr, STORES[framework], "BATCH")
-
-
-@pytest.fixture
-def opened(framework):
-    """Open an index that counts what it embeds."""
-
-    def open_it(directory, counted, model="m"):
-        made = for_langchain if framework == "langchain" else for_llama_index
-        store = partial(STORES[framework].open_store, embeddings=made(counted))
-        return open_index(directory, store, Maker(framework, model), counted.size)
-
-    return open_it
-
-
-@pytest.fixture
-def refresh(opened):
-    """Make an index hold some passages; gives what changed, and all it then finds."""
-
-    def run(directory, counted, given, model="m"):
-        with opened(directory, counted, model) as index:
-            changed = index.refresh(given, lambda _stored: None)
-            found = index.nearest([0.5] * counted.size, 100)
-        return changed, {passage.text for passage in found}
-
-    return run
-
-
-def passages(*texts, source="a.md"):
-    return [Passage(text, source, n) for n, text in enumerate(texts, start=1)]
 
 
 def test_second_run_embeds_nothing_and_a_changed_passage_alone_is_embedded(
@@ -191,17 +114,6 @@ def test_a_vector_that_is_gone_is_embedded_again(tmp_path, opened, refresh):
     assert stored == {"one", "two"}
 
 
-def test_another_model_is_refused_with_both_ways_out(tmp_path, refresh, framework):
-    refresh(tmp_path, Counted(), passages("one"), model="old/model")
-
-    with pytest.raises(CommandError) as refused:
-        check(tmp_path, Maker(framework, "new/model"))
-
-    assert "old/model, not new/model" in refused.value.message
-    assert f"Delete {tmp_path}" in refused.value.advice
-    assert "--index-dir" in refused.value.advice
-
-
 def test_another_vector_length_is_refused_and_the_index_survives(tmp_path, refresh):
     refresh(tmp_path, Counted(), passages("one"))
 
@@ -243,31 +155,6 @@ def test_a_damaged_index_is_one_sentence(tmp_path, name, content, refresh, frame
         refresh(tmp_path, Counted(), passages("one"))
 
     assert f"Delete {tmp_path}" in refused.value.advice
-
-
-def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path, refresh):
-    (tmp_path / "file").write_text("in the way")
-
-    with pytest.raises(CommandError, match="cannot be written: Not a directory"):
-        refresh(tmp_path / "file" / "index", Counted(), passages("one"))
-
-
-def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path, refresh):
-    (tmp_path / ".gitignore").write_text("mine\n")
-
-    with pytest.raises(CommandError, match="something else than an index"):
-        refresh(tmp_path, Counted(), passages("one"))
-
-    assert [path.name for path in tmp_path.iterdir()] == [".gitignore"]
-    assert (tmp_path / ".gitignore").read_text() == "mine\n"
-
-
-def test_a_directory_whose_making_was_cut_short_is_made_again(tmp_path, refresh):
-    (tmp_path / "index.json.new").write_text("{")
-
-    changed, _ = refresh(tmp_path, Counted(), passages("one"))
-
-    assert changed.embedded == 1
 
 
 @pytest.mark.parametrize("framework", ["langchain"])
@@ -325,82 +212,3 @@ def test_records_that_cannot_be_written_are_one_sentence(tmp_path, refresh, name
 
     with pytest.raises(CommandError, match="cannot be written: Is a directory"):
         refresh(tmp_path, Counted(), passages("two"))
-
-
-def test_the_directory_is_private_and_ignored_by_git(tmp_path, refresh, framework):
-    directory = tmp_path / "new" / "index"
-
-    refresh(directory, Counted(), passages("one"))
-
-    assert mode(directory) == 0o700
-    assert (directory / ".gitignore").read_text() == "*\n"
-    assert json.loads((directory / "index.json").read_text()) == {
-        "framework": framework,
-        "embedding_model": "m",
-        "dimensions": 8,
-    }
-
-
-def mode(directory):
-    return stat.S_IMODE(directory.stat().st_mode)
-
-
-@pytest.mark.parametrize("before", [0o755, 0o777])
-def test_an_empty_directory_becomes_private(tmp_path, before, refresh):
-    (tmp_path / "index").mkdir()
-    (tmp_path / "index").chmod(before)
-
-    refresh(tmp_path / "index", Counted(), passages("one"))
-
-    assert mode(tmp_path / "index") == 0o700
-
-
-def test_a_directory_with_other_things_in_it_keeps_its_mode(tmp_path, refresh):
-    (tmp_path / "mine").touch()
-    tmp_path.chmod(0o755)
-
-    with pytest.raises(CommandError, match="something else than an index"):
-        refresh(tmp_path, Counted(), passages("one"))
-
-    assert mode(tmp_path) == 0o755
-
-
-@pytest.mark.parametrize("open_to", [0o720, 0o702])
-def test_an_index_that_others_can_change_is_refused(
-    tmp_path, open_to, refresh, framework
-):
-    refresh(tmp_path, Counted(), passages("one"))
-    tmp_path.chmod(open_to)
-
-    with pytest.raises(CommandError, match="can be changed by other users"):
-        check(tmp_path, Maker(framework, "m"))
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_a_directory_of_another_user_is_refused(
-    tmp_path, monkeypatch, made, refresh, framework
-):
-    if made:
-        refresh(tmp_path, Counted(), passages("one"))
-    somebody_else = os.geteuid() + 1
-    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
-
-    with pytest.raises(CommandError, match="belongs to another user"):
-        check(tmp_path, Maker(framework, "m"))
-
-
-@pytest.mark.parametrize("letter", ["x", "ß", "漢", "\N{HONEYBEE}"])
-def test_a_folder_with_the_longest_name_has_an_index(tmp_path, letter):
-    longest = letter * (255 // len(letter.encode()))
-    (tmp_path / longest).mkdir()
-    (tmp_path / longest[:-1]).mkdir()
-
-    directory = default_directory(tmp_path / longest, "f")
-
-    assert len(os.fsencode(directory.name)) < 255
-    assert directory != default_directory(tmp_path / longest[:-1], "f")
-
-
-def test_a_name_that_is_too_long_is_said_to_be_too_long(tmp_path, framework):
-    with pytest.raises(CommandError, match="cannot be written: File name too long"):
-        check(tmp_path / ("x" * 256), Maker(framework, "m"))

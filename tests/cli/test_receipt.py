@@ -5,29 +5,11 @@ import stat
 import sys
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from schemas import Findings
 
 from atoma_cli._findings import State
 
 SECRET = "My cat is called Mephistopheles the Third."
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Finding(Strict):
-    name: str
-    state: State
-    detail: str
-    advice: str
-
-
-class Schema(Strict):
-    """What `--json` prints; who changes it breaks somebody's script."""
-
-    exit_code: int
-    findings: list[Finding]
 
 
 @pytest.fixture
@@ -66,13 +48,13 @@ def test_without_an_address_nobody_vouches_for_the_signer(verify, network):
     assert done.exit_code == 0
     assert network.node.address in done.stdout
     assert "nobody vouches" in done.stdout
-    told = Schema.model_validate_json(verify("--json").stdout)
+    told = Findings.model_validate_json(verify("--json").stdout)
     assert [one.state for one in told.findings] == [State.NOTE] * 2
 
 
 def test_the_address_is_compared(verify, network):
     done = verify("--address", network.node.address, "--json")
-    told = Schema.model_validate_json(done.stdout)
+    told = Findings.model_validate_json(done.stdout)
     assert done.exit_code == 0
     assert [one.state for one in told.findings] == [State.OK] * 2
     done = verify("--address", "0x" + "0" * 64)
@@ -91,7 +73,7 @@ def test_the_address_is_compared(verify, network):
 def test_whatever_was_changed_is_told(verify, kept, spoil):
     first, second = map(json.loads, kept.read_text().splitlines())
     kept.write_text(f"{json.dumps(first)}\n{json.dumps(spoil(second))}\n")
-    told = Schema.model_validate_json(verify("--json").stdout)
+    told = Findings.model_validate_json(verify("--json").stdout)
     assert [one.state for one in told.findings] == [State.NOTE, State.WRONG]
     assert told.exit_code == 1
 
@@ -116,7 +98,7 @@ def test_a_line_of_something_else_is_named_and_the_others_are_checked(
     kept.write_bytes(b"\n".join([first, line, second]) + b"\n")
     done = verify("--json")
     assert done.exit_code == 1
-    told = Schema.model_validate_json(done.stdout)
+    told = Findings.model_validate_json(done.stdout)
     assert [one.state for one in told.findings] == [
         State.NOTE,
         State.WRONG,

@@ -5,27 +5,16 @@ import sys
 from dataclasses import replace
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+from schemas import Findings, Strict
 from silicon import Authority, pack
 
-from atoma_cli._findings import State
 from atoma_confidential.attestation import Assurance, Outcome
 from atoma_confidential.attestation.evidence import report_nonce
 
 NONCE = 7
 AUTHORITY = Authority()
 OTHER_KEY = base64.b64encode(bytes(range(32))).decode()
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Finding(Strict):
-    name: str
-    state: State
-    detail: str
-    advice: str
 
 
 class Check(Strict):
@@ -69,11 +58,7 @@ class Error(Strict):
     )
 
 
-class Schema(Strict):
-    """What `--json` prints; who changes it breaks somebody's script."""
-
-    exit_code: int
-    findings: list[Finding]
+class Schema(Findings):
     result: Result | None
     error: Error | None
 

@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from answered import Wire
 from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PrivateKey,
     X25519PublicKey,
@@ -14,9 +15,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import settings
+from pinned import SEEN
 from shells import PATTERNS, SECRET, Asynchronous, Blocking
 
-from atoma_confidential import retry
+from atoma_confidential import PinFile, retry
 from atoma_confidential.envelope import Recipient
 
 # How long an example takes says nothing on a shared machine.
@@ -99,3 +101,22 @@ def delays(monkeypatch):
 
     monkeypatch.setattr(retry.Budget, "delay", delay)
     return recorded
+
+
+@pytest.fixture
+def pins(tmp_path):
+    """A pin file in a directory that is not there yet."""
+    return PinFile(tmp_path / "settings" / "pins.json")
+
+
+@pytest.fixture
+def met(pins):
+    """A pin file with node 42 in it."""
+    pins.remember(42, SEEN)
+    return pins
+
+
+@pytest.fixture
+def wire(node):
+    """A sealed request to the node, and its stream."""
+    return Wire(node)

@@ -12,13 +12,6 @@ from atoma_local import Node
 from langchain_atoma import errors
 
 
-@pytest.fixture
-def recorded_atoma(make_atoma):
-    atoma = make_atoma()
-    atoma.evidence = atoma.node_public_key
-    return atoma
-
-
 def test_a_policy_fetches_for_chat_and_embeddings(
     recorded_atoma, make_chat, make_embeddings, canary
 ):

@@ -16,13 +16,6 @@ CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDINGS = "intfloat/multilingual-e5-large-instruct"
 
 
-@pytest.fixture
-def recorded_atoma(make_atoma):
-    atoma = make_atoma()
-    atoma.evidence = atoma.node_public_key
-    return atoma
-
-
 def chat_model(atoma, **fields):
     known = {"api_key": atoma.api_key, "base_url": atoma.base_url}
     return AtomaChatModel(model=CHAT, **known, **fields)

@@ -1,13 +1,14 @@
 """A client of the wire in sixty lines, on httpx and cryptography alone.
 
-It shares no code with atoma_confidential nor with atoma_local, so it can be wrong
-on purpose: other keys, other bytes, other fields.
+The client shares no code with atoma_confidential nor with atoma_local, so it can be
+wrong on purpose: other keys, other bytes, other fields.
 """
 
 import base64
 import hashlib
 import json
 import os
+import socket
 
 import httpx
 import pytest
@@ -18,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from plain_socket import SECONDS, Server
+
+from atoma_local import FaultRelay
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -152,3 +156,37 @@ def connect():
 @pytest.fixture
 def wire(atoma, connect):
     return connect(atoma)
+
+
+@pytest.fixture
+def relayed():
+    """Start a server with this answer, and a relay before it."""
+    started = []
+
+    def start(answer):
+        server = Server(answer)
+        relay = FaultRelay(server.url)
+        relay.__enter__()
+        started.append((server, relay))
+        return server, relay
+
+    yield start
+    for server, relay in started:
+        relay.__exit__(None, None, None)
+        server.close()
+
+
+@pytest.fixture
+def dial():
+    """Connect to a relay."""
+    opened = []
+
+    def connect(relay):
+        port = int(relay.base_url.rpartition(":")[2])
+        one = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        opened.append(one)
+        return one
+
+    yield connect
+    for one in opened:
+        one.close()

@@ -3,49 +3,9 @@
 import json
 
 import pytest
+from built_in import PASSAGES, STRING, ask, say, tool
 
 from atoma_local import BuiltInBackend
-
-STRING = {"type": "string"}
-
-PASSAGES = """Passages:
-
-[1] wire.md
-## What the proxy sees
-
-- the size of each sealed body
-- the time of each request
-
-The proxy does not see prompts.
-
-[2] keys.md
-A node key lives until the node restarts. A lock costs 8192 units by default.
-
-[3] bread.md
-| Bread | Oven | Minutes |
-|---|---|---|
-| Rye | 230 degrees | 55 |
-| Wheat | 210 degrees | 40 |
-
-Question: """
-
-
-def ask(text, **parameters):
-    messages = text if isinstance(text, list) else [{"role": "user", "content": text}]
-    return BuiltInBackend().chat({"model": "m", "messages": messages, **parameters})
-
-
-def say(text, **parameters):
-    return ask(text, **parameters)["choices"][0]["message"]["content"]
-
-
-def tool(name, description="", /, **properties):
-    required = [name for name in properties if not name.endswith("_")]
-    properties = {name.rstrip("_"): schema for name, schema in properties.items()}
-    schema = {"type": "object", "properties": properties, "required": required}
-    function = {"name": name, "description": description, "parameters": schema}
-    return {"type": "function", "function": function}
-
 
 WEATHER = tool("get_weather", "Get the weather for a location.", location=STRING)
 

@@ -3,50 +3,12 @@
 import json
 
 import pytest
-
-from atoma_local import BuiltInBackend
-
-STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
-
-
-PASSAGES = """Passages:
-
-[1] wire.md
-## What the proxy sees
-
-- the size of each sealed body
-- the time of each request
-
-The proxy does not see prompts.
-
-[2] keys.md
-A node key lives until the node restarts. A lock costs 8192 units by default.
-
-[3] bread.md
-| Bread | Oven | Minutes |
-|---|---|---|
-| Rye | 230 degrees | 55 |
-| Wheat | 210 degrees | 40 |
-
-Question: """
-
-
-def ask(text, **parameters):
-    messages = text if isinstance(text, list) else [{"role": "user", "content": text}]
-    return BuiltInBackend().chat({"model": "m", "messages": messages, **parameters})
-
-
-def say(text, **parameters):
-    return ask(text, **parameters)["choices"][0]["message"]["content"]
+from built_in import INTEGER, NUMBER, PASSAGES, STRING, an_object, say
 
 
 def fill(text, schema, **parameters):
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     return json.loads(say(text, response_format=wanted, **parameters))
-
-
-def an_object(**properties):
-    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def test_fills_a_schema_from_a_sentence():

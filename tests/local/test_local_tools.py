@@ -1,38 +1,7 @@
 """Which tools the built-in model calls, and with what."""
 
-import json
-
 import pytest
-
-from atoma_local import BuiltInBackend
-
-STRING, INTEGER, NUMBER = {"type": "string"}, {"type": "integer"}, {"type": "number"}
-
-
-def ask(text, **parameters):
-    messages = text if isinstance(text, list) else [{"role": "user", "content": text}]
-    return BuiltInBackend().chat({"model": "m", "messages": messages, **parameters})
-
-
-def calls(text, *tools, **parameters):
-    message = ask(text, tools=[*tools], **parameters)["choices"][0]["message"]
-    return [
-        (call["function"]["name"], json.loads(call["function"]["arguments"] or "{}"))
-        for call in message.get("tool_calls", [])
-    ]
-
-
-def tool(name, description="", /, **properties):
-    required = [name for name in properties if not name.endswith("_")]
-    properties = {name.rstrip("_"): schema for name, schema in properties.items()}
-    schema = {"type": "object", "properties": properties, "required": required}
-    function = {"name": name, "description": description, "parameters": schema}
-    return {"type": "function", "function": function}
-
-
-def an_object(**properties):
-    return {"type": "object", "properties": properties, "required": [*properties]}
-
+from built_in import INTEGER, NUMBER, STRING, an_object, ask, calls, tool
 
 WEATHER = tool("get_weather", "Get the weather for a location.", location=STRING)
 CLOCK = tool("get_time", "Tell the time in a city.", city=STRING)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from silicon import NOW
 
 from atoma_confidential import Recipient
+from atoma_confidential.attestation.evidence import report_nonce
 from atoma_confidential.attestation.policy import Candidate, Fetched
 
 KEY = bytes(range(32))
+NONCE = report_nonce(7, KEY)
 NODE = 42
 
 

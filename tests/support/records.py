@@ -4,9 +4,13 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+from shells import SECRET
+
 from atoma_confidential import (
     AttestationResult,
     EvidenceUnavailableError,
+    Exposure,
     KeyNotBoundError,
     TrustPolicy,
 )
@@ -104,3 +108,17 @@ class RecordServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def with_record(atoma, policy, **settings):
+    return {"trust": policy, "attestation_url": atoma.base_url, **settings}
+
+
+def refused(shell, error):
+    """Return the refusal of a chat; nothing was sealed for it."""
+    with pytest.raises(error) as caught:
+        shell.chat()
+    assert type(caught.value) is error
+    assert caught.value.exposure is Exposure.LOCK
+    assert SECRET not in str(caught.value)
+    return caught.value

@@ -18,6 +18,9 @@ TCG = (
     "https://trustedcomputinggroup.org/resource/"
     "tcg-reference-integrity-manifest-rim-information-model/"
 )
+# The versions that a document is of: of a driver, and of a VBIOS.
+DRIVER, VBIOS = "570.124.06", "96.00.BC.00.02"
+OTHER = bytes(48)  # a digest that no chip measures
 NAMES = {"": SWID, "ds": DSIG, "ns0": SWID, "ns2": SHA384}
 
 

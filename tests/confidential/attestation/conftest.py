@@ -1,5 +1,11 @@
 import pytest
-from silicon import Authority
+from appraisal import NONCE
+from silicon import NOW, Authority, measurement, pack
+from silicon_nras import Service
+from silicon_rim import DRIVER, OTHER, RimAuthority, golden
+
+from atoma_confidential.attestation.evidence import parse_evidence
+from atoma_confidential.attestation.nvidia import verify_evidence
 
 _FAULTS = pytest.StashKey()
 
@@ -18,6 +24,38 @@ def gpu(authority):
 def faults_refused(pytestconfig):
     """Collect, for each subject, how often which error refused a fault."""
     return pytestconfig.stash.setdefault(_FAULTS, {})
+
+
+@pytest.fixture(scope="session")
+def service():
+    """NVIDIA's attestation service, with a key of its own."""
+    return Service()
+
+
+@pytest.fixture(scope="session")
+def signer():
+    """Who signs reference values, from 2026 to 2028."""
+    return RimAuthority(years=(2026, 2028))
+
+
+@pytest.fixture
+def document(signer):
+    """Reference values of a driver: one alone, two that are alternatives, one off."""
+    return signer.document(DRIVER, golden(1, 2) | {3: (), 4: (OTHER, measurement(5))})
+
+
+@pytest.fixture
+def check_devices(authority):
+    """Verify entries, of one GPU with these changes where none is given."""
+
+    def check(*entries, chip=None, nonce=NONCE, now=NOW, root=None, **changes):
+        if not entries:
+            entries = [(chip or authority.chip()).entry(NONCE, **changes)]
+        items = parse_evidence(pack(list(entries)))
+        root = root or authority.fingerprint
+        return verify_evidence(items, nonce=nonce, now=now, root=root)
+
+    return check
 
 
 def pytest_terminal_summary(terminalreporter, config):

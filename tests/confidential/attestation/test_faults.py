@@ -13,13 +13,13 @@ import zlib
 from collections import Counter
 
 import pytest
-from appraisal import KEY
+from appraisal import NONCE
 from signing import ANSWER, DIGEST, receipt_of, sign
 from silicon import NOW, entry, pack
 from silicon_nras import URL, Service
 from silicon_rim import RimAuthority, golden
 
-from atoma_confidential.attestation.evidence import parse_evidence, report_nonce
+from atoma_confidential.attestation.evidence import parse_evidence
 from atoma_confidential.attestation.nras import check_token
 from atoma_confidential.attestation.nvidia import verify_evidence
 from atoma_confidential.attestation.policy import Fetched
@@ -28,7 +28,6 @@ from atoma_confidential.attestation.rim import parse_rim
 from atoma_confidential.errors import AttestationError, ReceiptError
 from atoma_confidential.receipt import Receipt, verify_signature
 
-NONCE = report_nonce(7, KEY)
 ROUNDS = {
     "record": 3_000,
     "document": 2_000,
