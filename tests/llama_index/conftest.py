@@ -3,12 +3,17 @@
 No test of this folder may reach another machine: that is checked for each of them.
 """
 
+import asyncio
 import gc
 import socket
 import warnings
 
 import llama_index.core
 import pytest
+from endless import Endless
+from llama_embeds import ALL, BATCHES
+from llama_endpoints import ENDPOINTS
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.settings import Settings
@@ -100,6 +105,65 @@ def make_chat():
 @pytest.fixture
 def make_embeddings():
     return maker(AtomaEmbeddings, model_name=EMBEDDINGS)
+
+
+@pytest.fixture
+def endless():
+    """An engine that never comes to an end."""
+    return Endless()
+
+
+@pytest.fixture
+def endless_atoma(make_atoma, endless):
+    return make_atoma(backend=endless)
+
+
+@pytest.fixture
+def live(endless_atoma, make_chat):
+    """A model before the endless engine, streaming live."""
+    return make_chat(endless_atoma, stream_mode="live")
+
+
+@pytest.fixture
+def no_collector():
+    """What hangs up is the code, and not a cycle that was found."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture(params=ENDPOINTS, ids=lambda call: call.__name__)
+def endpoint(request):
+    return request.param
+
+
+@pytest.fixture(params=["sync", "async"])
+def streamed(request, scripted_chat, engine, canary):
+    """Give the items of a stream of some chunks."""
+    asked = [ChatMessage(role="user", content=canary)]
+
+    async def collect(kwargs):
+        return [
+            item async for item in await scripted_chat.astream_chat(asked, **kwargs)
+        ]
+
+    def run(*chunks, **kwargs):
+        engine.chunks = chunks
+        if request.param == "async":
+            return asyncio.run(collect(kwargs))
+        return list(scripted_chat.stream_chat(asked, **kwargs))
+
+    return run
+
+
+@pytest.fixture(params=ALL, ids=lambda call: call.__name__)
+def embed(request):
+    return request.param
+
+
+@pytest.fixture(params=BATCHES, ids=lambda call: call.__name__)
+def embed_batch(request):
+    return request.param
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 import re
 
 import pytest
+from adding import add
 from llama_index.core.agent.workflow import (
     AgentStream,
     AgentWorkflow,
@@ -30,11 +31,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:is_running called from within a step:DeprecationWarning",
     "ignore:Skipping serialization of known unserializable key",
 )
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 def multiply(a: int, b: int) -> int:

@@ -1,13 +1,11 @@
-"""The eight endpoints, what they emit, and what a model says of itself."""
+"""The eight endpoints, and what a model says of itself."""
 
-import asyncio
 import json
 import socket
 
 import pytest
+from llama_endpoints import ASKED
 from llama_index.core.base.llms.base import BaseLLM
-from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.prompts import PromptTemplate
 from pydantic import field_validator
@@ -15,72 +13,6 @@ from pydantic import field_validator
 from llama_index_atoma import AtomaChatModel, errors
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
-ASKED = [ChatMessage(role="user", content="Q")]
-
-
-async def gather(items):
-    return [item async for item in items]
-
-
-def chat(model, **kwargs):
-    return model.chat(ASKED, **kwargs).message.content
-
-
-def achat(model, **kwargs):
-    return asyncio.run(model.achat(ASKED, **kwargs)).message.content
-
-
-def stream_chat(model, **kwargs):
-    return list(model.stream_chat(ASKED, **kwargs))[-1].message.content
-
-
-def astream_chat(model, **kwargs):
-    async def run():
-        return await gather(await model.astream_chat(ASKED, **kwargs))
-
-    return asyncio.run(run())[-1].message.content
-
-
-def complete(model, **kwargs):
-    return model.complete("Q", **kwargs).text
-
-
-def acomplete(model, **kwargs):
-    return asyncio.run(model.acomplete("Q", **kwargs)).text
-
-
-def stream_complete(model, **kwargs):
-    return list(model.stream_complete("Q", **kwargs))[-1].text
-
-
-def astream_complete(model, **kwargs):
-    async def run():
-        return await gather(await model.astream_complete("Q", **kwargs))
-
-    return asyncio.run(run())[-1].text
-
-
-ENDPOINTS = [
-    chat,
-    achat,
-    stream_chat,
-    astream_chat,
-    complete,
-    acomplete,
-    stream_complete,
-    astream_complete,
-]
-STREAMS = [stream_chat, astream_chat, stream_complete, astream_complete]
-
-
-@pytest.fixture(params=ENDPOINTS, ids=lambda call: call.__name__)
-def endpoint(request):
-    return request.param
-
-
-@pytest.fixture(params=STREAMS, ids=lambda call: call.__name__)
-def streaming(request):
-    return request.param
 
 
 def test_the_class_is_what_llama_index_looks_for():
@@ -168,95 +100,6 @@ def test_a_refused_key_is_not_tried_again(atoma, make_chat, endpoint):
     with pytest.raises(errors.AuthenticationError):
         endpoint(make_chat(atoma, api_key="wrong", max_retries=5))
     assert len(atoma.exchanges) == 1
-
-
-def started_and_ended(names):
-    kinds = ("StartEvent", "EndEvent")
-    return [name for name in names if name.startswith("LLM") and name.endswith(kinds)]
-
-
-def test_each_call_is_one_event(
-    scripted, make_chat, endpoint, events, legacy, heard_by
-):
-    model = make_chat(scripted, stream_mode="live", tracing_policy="allow")
-    endpoint(heard_by(model))
-    kind = "Completion" if "complete" in endpoint.__name__ else "Chat"
-    assert started_and_ended(events.names) == [
-        f"LLM{kind}StartEvent",
-        f"LLM{kind}EndEvent",
-    ]
-    steps = events.names.count(f"LLM{kind}InProgressEvent")
-    assert steps == (2 if endpoint in STREAMS else 0)
-    assert len(legacy.of("llm")) == 1
-    assert legacy.balanced
-
-
-def test_events_are_balanced_on_errors(atoma, make_chat, endpoint, legacy, heard_by):
-    atoma.faults.always("post-401")
-    with pytest.raises(errors.AuthenticationError):
-        endpoint(heard_by(make_chat(atoma)))
-    assert len(legacy.of("llm")) == 1
-    assert legacy.balanced
-
-
-def test_events_are_balanced_on_an_early_close(
-    scripted_chat, events, legacy, heard_by, engine
-):
-    model = heard_by(scripted_chat.model_copy(update={"tracing_policy": "allow"}))
-    engine.chunks = [*({"delta": {"content": "x"}} for _ in range(9)), *engine.chunks]
-    items = model.stream_chat(ASKED)
-    next(items)
-    items.close()
-
-    async def early():
-        async_items = await model.astream_chat(ASKED)
-        await anext(async_items)
-        await async_items.aclose()
-
-    asyncio.run(early())
-    assert legacy.balanced
-    assert events.names.count("LLMChatStartEvent") == 2
-    assert events.names.count("ExceptionEvent") == 2
-
-
-def test_a_handlers_error_is_the_callers(scripted_chat, endpoint):
-    counter = TokenCountingHandler(tokenizer=str.split, token_budget=1)
-    scripted_chat.callback_manager = CallbackManager([counter])
-    with pytest.raises(ValueError, match="budget"):
-        endpoint(scripted_chat)
-
-
-def test_tokens_are_counted_once_and_not_guessed(scripted_chat, endpoint, engine):
-    def no_tokenizer(_text):
-        raise AssertionError("the engine's own count is there")
-
-    counter = TokenCountingHandler(tokenizer=no_tokenizer)
-    scripted_chat.callback_manager = CallbackManager([counter])
-    endpoint(scripted_chat)
-    assert counter.prompt_llm_token_count == 7
-    assert counter.completion_llm_token_count == 5
-    assert counter.total_llm_token_count == 12
-    assert len(counter.llm_token_counts) == 1
-
-
-class Limiter:
-    def __init__(self):
-        self.taken = 0
-
-    def acquire(self):
-        self.taken += 1
-
-    async def async_acquire(self):
-        self.taken += 1
-
-
-@pytest.mark.parametrize("policy", ["allow", "suppress"])
-def test_the_rate_limiter_is_taken_once(scripted_chat, endpoint, events, policy):
-    limiter = Limiter()
-    scripted_chat.rate_limiter = limiter
-    scripted_chat.tracing_policy = policy
-    endpoint(scripted_chat)
-    assert limiter.taken == 1
 
 
 def test_usage_stands_in_three_places(scripted_chat):
@@ -374,13 +217,6 @@ def test_metadata_of_a_known_model_and_of_one_that_is_told():
     ).metadata
     assert told.context_window == 8000
     assert not told.is_function_calling_model
-
-
-def test_the_payload_of_events_names_the_model_and_no_address(scripted_chat):
-    payload = scripted_chat.model_copy(update={"temperature": 0.3}).to_payload()
-    assert payload["class_name"] == "AtomaChatModel"
-    assert (payload["model"], payload["temperature"]) == (CHAT, 0.3)
-    assert scripted_chat.base_url not in str(payload)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ import asyncio
 from collections import Counter
 
 import pytest
+from adding import TOOL
+from limiter import Limiter
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from llama_index_atoma import AtomaChatModel, errors
@@ -28,12 +29,6 @@ class Sum(BaseModel):
     b: int = 0
 
 
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-TOOL = FunctionTool.from_defaults(add)
 CALL = {
     "index": 0,
     "id": "c0",
@@ -118,17 +113,6 @@ def calling(engine):
 def model(scripted_chat, calling):
     scripted_chat.tracing_policy = "allow"
     return scripted_chat
-
-
-class Limiter:
-    def __init__(self):
-        self.taken = 0
-
-    def acquire(self):
-        self.taken += 1
-
-    async def async_acquire(self):
-        self.taken += 1
 
 
 def test_tokens_are_counted_once_and_the_limiter_is_taken_once(model, call, calling):

@@ -5,15 +5,15 @@ The collector is off: what hangs up is the code, and not a cycle that was found.
 
 import asyncio
 import gc
-import threading
 import weakref
 
 import httpx
 import pytest
+from adding import TOOL
+from endless import Endless, hung_up
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from llama_index_atoma import errors
@@ -22,6 +22,8 @@ CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 ASKED = [ChatMessage(role="user", content="Q")]
 PROMPT = PromptTemplate("Q")
 
+pytestmark = pytest.mark.usefixtures("no_collector")
+
 
 class Thing(BaseModel):
     """A thing."""
@@ -29,42 +31,12 @@ class Thing(BaseModel):
     name: str = ""
 
 
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-TOOL = FunctionTool.from_defaults(add)
-
-
-class Endless:
-    """Says one JSON object for ever, by a call where a tool is forced.
-
-    Attributes:
-        gone: Set when nobody reads any more.
-    """
-
-    def __init__(self):
-        self.gone = threading.Event()
-
-    def models(self):
-        return [CHAT]
-
-    async def stream_chat(self, body):
-        return self._chunks(body)
-
-    async def _chunks(self, body):
-        say = _called if isinstance(body.get("tool_choice"), dict) else _said
-        head = {"id": "c", "model": body["model"]}
-        text = 'Answer: {"name": "'
-        try:
-            while True:
-                choice = {"index": 0, "delta": say(text), "finish_reason": None}
-                yield {**head, "choices": [choice]}
-                text = "x "
-                await asyncio.sleep(0.005)
-        finally:
-            self.gone.set()
+def one_object(body):
+    """Say one JSON object for ever, by a call where a tool is forced."""
+    say = _called if isinstance(body.get("tool_choice"), dict) else _said
+    yield say('Answer: {"name": "')
+    while True:
+        yield say("x ")
 
 
 def _said(text):
@@ -81,23 +53,7 @@ def _called(text):
 
 @pytest.fixture
 def endless():
-    return Endless()
-
-
-@pytest.fixture
-def live(make_atoma, make_chat, endless):
-    return make_chat(make_atoma(backend=endless), stream_mode="live")
-
-
-@pytest.fixture(autouse=True)
-def _no_collector():
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def hung_up(endless):
-    return endless.gone.wait(5)
+    return Endless(one_object)
 
 
 def with_thing(model, mode):

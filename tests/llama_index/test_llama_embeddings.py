@@ -1,72 +1,29 @@
-"""Embeddings: order, roles, batches, cache, concurrency, events."""
+"""Embeddings: order, roles, instructions, and what a model says of itself."""
 
 import asyncio
-import contextlib
 import math
 
 import pytest
+from llama_embeds import (
+    aone_by_one,
+    aqueries,
+    atext_batch,
+    inputs,
+    one_by_one,
+    queries,
+    text_batch,
+)
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.schema import TextNode
-from llama_index.core.storage.kvstore import SimpleKVStore
 
 from atoma_confidential import TrustPolicy
 from atoma_confidential.known_models import query_instruction_of
 from llama_index_atoma import AtomaEmbeddings, errors
 
 
-def text_batch(model, texts):
-    return model.get_text_embedding_batch(texts)
-
-
-def atext_batch(model, texts):
-    return asyncio.run(model.aget_text_embedding_batch(texts))
-
-
-def one_by_one(model, texts):
-    return [model.get_text_embedding(text) for text in texts]
-
-
-def aone_by_one(model, texts):
-    async def run():
-        return [await model.aget_text_embedding(text) for text in texts]
-
-    return asyncio.run(run())
-
-
-def queries(model, texts):
-    return [model.get_query_embedding(text) for text in texts]
-
-
-def aqueries(model, texts):
-    async def run():
-        return [await model.aget_query_embedding(text) for text in texts]
-
-    return asyncio.run(run())
-
-
-TEXTS = [text_batch, atext_batch, one_by_one, aone_by_one]
-BATCHES = [text_batch, atext_batch]
-ALL = [*TEXTS, queries, aqueries]
-
-
-@pytest.fixture(params=ALL, ids=lambda call: call.__name__)
-def embed(request):
-    return request.param
-
-
-@pytest.fixture(params=BATCHES, ids=lambda call: call.__name__)
-def embed_batch(request):
-    return request.param
-
-
 @pytest.fixture
 def model(scripted, make_embeddings):
     return make_embeddings(scripted, query_instruction="")
-
-
-def inputs(engine):
-    return [body["input"] for body in engine.asked]
 
 
 def test_the_class_is_what_llama_index_looks_for():
@@ -222,212 +179,6 @@ def test_an_empty_query_is_refused_although_it_has_an_instruction(
     with pytest.raises(errors.InvalidInputError):
         model._get_query_embedding("")
     assert engine.asked == []
-
-
-def test_no_texts_are_no_request(model, embed_batch, engine):
-    assert embed_batch(model, []) == []
-    assert engine.asked == []
-
-
-def test_batches_and_requests(scripted, make_embeddings, engine, embed_batch):
-    model = make_embeddings(scripted, embed_batch_size=4, request_size=3)
-    texts = ["x" * (n + 1) for n in range(9)]
-    vectors = embed_batch(model, texts)
-    assert [vector[0] for vector in vectors] == [float(n + 1) for n in range(9)]
-    assert sorted(map(len, inputs(engine))) == [1, 1, 1, 3, 3]
-
-
-def test_requests_are_cut_by_bytes_as_well(scripted, make_embeddings, engine):
-    model = make_embeddings(scripted, request_bytes=10)
-    model.get_text_embedding_batch(["a" * 6, "b" * 6, "c" * 3])
-    assert sorted(map(len, inputs(engine))) == [1, 2]
-
-
-class Busy:
-    """An engine that holds requests until so many are there, and counts them."""
-
-    def __init__(self, inner, expected):
-        self.inner = inner
-        self.expected = expected
-        self.now = self.most = 0
-        self.models = inner.models
-        self.full = asyncio.Event()
-
-    async def embed(self, body):
-        self.now += 1
-        self.most = max(self.most, self.now)
-        if self.now >= self.expected:
-            await asyncio.sleep(0.05)  # time for one too many
-            self.full.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.full.wait(), 5)
-        self.now -= 1
-        return self.inner.embed(body)
-
-
-@pytest.mark.parametrize(
-    ("fields", "most"),
-    [
-        ({"embed_batch_size": 1}, 8),
-        ({"embed_batch_size": 1, "num_workers": 2}, 2),
-        ({"embed_batch_size": 1, "max_concurrency": 3}, 3),
-        ({"embed_batch_size": 4, "request_size": 1, "max_concurrency": 4}, 4),
-    ],
-)
-def test_concurrency_is_bounded(make_atoma, make_embeddings, engine, fields, most):
-    busy = Busy(engine, most)
-    model = make_embeddings(make_atoma(backend=busy), **fields)
-    atext_batch(model, ["x"] * 24)
-    assert busy.most == most
-
-
-def test_blocking_calls_use_several_connections_too(
-    make_atoma, make_embeddings, engine
-):
-    busy = Busy(engine, 8)
-    model = make_embeddings(make_atoma(backend=busy), request_size=2)
-    text_batch(model, ["x"] * 16)
-    assert busy.most == 8
-
-
-def test_by_default_a_batch_has_as_many_requests_as_may_be_under_way(
-    make_atoma, make_embeddings, engine
-):
-    busy = Busy(engine, 8)
-    text_batch(make_embeddings(make_atoma(backend=busy)), ["x"] * 800)
-    assert busy.most == 8
-    assert len(engine.asked) == 8
-
-
-def test_a_failed_batch_names_its_texts_and_stops_the_others(
-    make_atoma, make_embeddings, embed_batch, legacy, heard_by
-):
-    atoma = make_atoma()
-    atoma.faults.once("post-400", skip=1)
-    model = make_embeddings(atoma, embed_batch_size=2, max_concurrency=1, max_retries=0)
-    with pytest.raises(errors.InvalidRequestError) as caught:
-        embed_batch(heard_by(model), [f"text {n}" for n in range(8)])
-    assert caught.value.indices == range(2, 4)
-    posts = [e for e in atoma.exchanges if e.path.endswith("embeddings")]
-    assert len(posts) == 2
-    assert legacy.balanced
-
-
-def test_each_batch_is_one_event(
-    scripted, make_embeddings, embed_batch, events, legacy, heard_by
-):
-    model = make_embeddings(scripted, embed_batch_size=2, tracing_policy="allow")
-    embed_batch(heard_by(model), ["a", "bb", "ccc"])
-    assert events.names.count("EmbeddingStartEvent") == 2
-    assert events.names.count("EmbeddingEndEvent") == 2
-    ends = [e for e in events.events if type(e).__name__ == "EmbeddingEndEvent"]
-    assert sorted(len(end.chunks) for end in ends) == [1, 2]
-    assert len(legacy.of("embedding")) == 2
-    assert legacy.balanced
-
-
-def test_single_texts_are_one_event(model, embed, events, legacy, heard_by):
-    model.tracing_policy = "allow"
-    embed(heard_by(model), ["a"])
-    assert events.names.count("EmbeddingStartEvent") == 1
-    assert events.names.count("EmbeddingEndEvent") == 1
-    assert len(legacy.of("embedding")) == 1
-    assert legacy.balanced
-
-
-def test_tokens_are_counted_once(model, embed):
-    counter = TokenCountingHandler(tokenizer=str.split)
-    model.callback_manager = CallbackManager([counter])
-    embed(model, ["one two three"])
-    assert counter.total_embedding_token_count == 3
-
-
-class Limiter:
-    taken = 0
-
-    def acquire(self):
-        self.taken += 1
-
-    async def async_acquire(self):
-        self.taken += 1
-
-
-@pytest.mark.parametrize("policy", ["allow", "suppress"])
-def test_the_rate_limiter_is_taken_once(model, embed, events, policy):
-    model.rate_limiter = limiter = Limiter()
-    model.tracing_policy = policy
-    embed(model, ["a"])
-    assert limiter.taken == 1
-
-
-def test_the_cache_keeps_queries_and_texts_apart(scripted, make_embeddings, engine):
-    store = SimpleKVStore()
-    model = make_embeddings(
-        scripted, embeddings_cache=store, query_instruction="query: "
-    )
-    text, query = [1.0, 1.0], [8.0, 1.0]
-    for _ in range(2):
-        assert text_batch(model, ["a"]) == [text]
-        assert atext_batch(model, ["a"]) == [text]
-        assert one_by_one(model, ["a"]) == [text]
-        assert queries(model, ["a"]) == [query]
-        assert aqueries(model, ["a"]) == [query]
-    assert inputs(engine) == [["a"], ["query: a"]]
-
-
-def test_the_cache_keeps_them_apart_without_instructions_too(
-    scripted, make_embeddings, engine
-):
-    model = make_embeddings(
-        scripted, embeddings_cache=SimpleKVStore(), query_instruction=""
-    )
-    model.get_text_embedding("a")
-    model.get_query_embedding("a")
-    assert inputs(engine) == [["a"], ["a"]]
-
-
-def test_the_cache_does_not_show_the_texts(scripted, make_embeddings, canary):
-    store = SimpleKVStore()
-    model = make_embeddings(scripted, embeddings_cache=store)
-    model.get_text_embedding_batch([canary, "b"])
-    assert canary not in str(store.to_dict())
-    assert len(store.get_all("embeddings")) == 2
-
-
-def test_the_cache_keeps_models_apart(scripted, make_embeddings, engine):
-    store = SimpleKVStore()
-    for fields in (
-        {},
-        {"dimensions": 2},
-        {"text_instruction": "t"},
-        {"model_name": "meta-llama/Llama-3.1-8B-Instruct"},
-    ):
-        model = make_embeddings(scripted, embeddings_cache=store, **fields)
-        model.get_text_embedding("a")
-    assert len(engine.asked) == 4
-
-
-def test_only_what_is_missing_is_asked_for(
-    scripted, make_embeddings, engine, embed_batch
-):
-    model = make_embeddings(scripted, embeddings_cache=SimpleKVStore())
-    model.rate_limiter = limiter = Limiter()
-    embed_batch(model, ["a", "ccc"])
-    assert embed_batch(model, ["a", "bb", "ccc"]) == [[1, 1], [2, 1], [3, 1]]
-    embed_batch(model, ["a", "bb", "ccc"])
-    assert inputs(engine) == [["a", "ccc"], ["bb"]]
-    assert limiter.taken == 2
-
-
-def test_a_bar_is_shown(model, embed_batch, capfd, monkeypatch):
-    def wanted(texts):
-        if embed_batch is text_batch:
-            return model.get_text_embedding_batch(texts, show_progress=True)
-        return asyncio.run(model.aget_text_embedding_batch(texts, show_progress=True))
-
-    model.embed_batch_size = 2
-    assert len(wanted(["a", "b", "c"])) == 3
-    assert "Generating embeddings" in capfd.readouterr().err
 
 
 def test_nodes_are_given_their_vectors(model):

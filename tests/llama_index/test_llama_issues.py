@@ -12,39 +12,45 @@ import pytest
 TESTED = {
     "embeddings": {
         9180: "test_empty_texts_are_told_by_their_place",
-        14345: "test_concurrency_is_bounded",
         17071: "test_retries_are_the_cores_alone",
-        23181: "test_the_cache_keeps_queries_and_texts_apart",
     },
+    "embedding_batches": {14345: "test_concurrency_is_bounded"},
+    "embedding_cache": {23181: "test_the_cache_keeps_queries_and_texts_apart"},
     "chat": {
         8053: "test_metadata_is_pure",
         9553: "test_metadata_of_a_known_model_and_of_one_that_is_told",
         11989: "test_a_refused_key_is_not_tried_again",
-        12214: "test_tokens_are_counted_once_and_not_guessed",
         13494: "test_the_system_prompt_is_added_by_predict_and_not_by_chat",
         13826: "test_retries_are_the_cores_alone",
-        16721: "test_tokens_are_counted_once_and_not_guessed",
         17450: "test_metadata_of_a_known_model_and_of_one_that_is_told",
         18463: "test_metadata_is_pure",
         19740: "test_usage_stands_in_three_places",
         22751: "test_what_is_set_and_what_is_passed",
+    },
+    "chat_events": {
+        12214: "test_tokens_are_counted_once_and_not_guessed",
+        16721: "test_tokens_are_counted_once_and_not_guessed",
         22949: "test_the_payload_of_events_names_the_model_and_no_address",
     },
     "streams": {
-        15083: "test_text_and_calls_in_one_turn",
-        18761: "test_interleaved_calls",
         19124: "test_thoughts_from_the_first_chunk_on",
         21220: "test_thoughts_from_the_first_chunk_on",
         21232: "test_an_answer_of_thoughts_only_is_not_empty",
         21337: "test_an_answer_of_thoughts_only_is_not_empty",
+    },
+    "stream_calls": {
+        15083: "test_text_and_calls_in_one_turn",
+        18761: "test_interleaved_calls",
         22580: "test_arguments_are_text_until_they_are_whole",
     },
+    "stream_ends": {13503: "test_async_ends_hang_up"},
     "structured": {18450: "test_the_system_prompt_is_sent_in_every_form"},
     "lifecycle": {
-        12853: "test_the_key_is_shown_nowhere",
-        13503: "test_async_ends_hang_up",
         19578: "test_one_model_serves_several_event_loops",
         20433: "test_one_model_serves_several_event_loops",
+    },
+    "key": {
+        12853: "test_the_key_is_shown_nowhere",
         21613: "test_the_key_is_shown_nowhere",
         21676: "test_the_key_is_shown_nowhere",
         22130: "test_the_key_is_shown_nowhere",
@@ -93,7 +99,7 @@ CONTRACT = {
         "wire": ["test_a_functions_answer_is_a_tools"],
     },
     "arguments that are no JSON, null, or a dict": {
-        "streams": ["test_arguments_of_any_kind"],
+        "stream_calls": ["test_arguments_of_any_kind"],
         "tools": ["test_selections"],
     },
     "the last item is cumulative, and tokens are told": {
@@ -126,12 +132,12 @@ CONTRACT = {
     "what is set explicitly is sent": {"chat": ["test_what_is_set_and_what_is_passed"]},
     "a model goes through a dict and back": {
         "embeddings": ["test_model_is_another_name_for_model_name"],
-        "lifecycle": ["test_there_and_back_through_dicts_and_json"],
+        "copies": ["test_there_and_back_through_dicts_and_json"],
         "secrets": ["test_every_field_survives_but_the_secret_ones"],
     },
     "events carry no secret": {
-        "chat": ["test_the_payload_of_events_names_the_model_and_no_address"],
-        "lifecycle": ["test_the_key_is_shown_nowhere"],
+        "chat_events": ["test_the_payload_of_events_names_the_model_and_no_address"],
+        "key": ["test_the_key_is_shown_nowhere"],
     },
     "a prompt by position or name, once": {
         "chat": ["test_a_prompt_is_needed_once"],
@@ -156,12 +162,12 @@ CONTRACT = {
         "streams": ["test_an_answer_of_thoughts_only_is_not_empty"],
     },
     "embeddings in batches, from a cache, in async, each announced": {
-        "embeddings": [
-            "test_batches_and_requests",
-            "test_each_batch_is_one_event",
+        "embedding_batches": ["test_batches_and_requests"],
+        "embedding_cache": [
             "test_only_what_is_missing_is_asked_for",
             "test_the_cache_keeps_queries_and_texts_apart",
         ],
+        "embedding_events": ["test_each_batch_is_one_event"],
     },
     "pipelines with a cache and with workers": {
         "rag": [
@@ -186,5 +192,6 @@ def test_the_tests_of_a_case_exist(case):
 
 
 def is_there(part, test):
-    source = Path(__file__).with_name(f"test_llama_{part}.py").read_text()
+    (path,) = Path(__file__).parent.rglob(f"test_llama_{part}.py")
+    source = path.read_text()
     return re.search(rf"^(async )?def {test}\(", source, re.MULTILINE) is not None

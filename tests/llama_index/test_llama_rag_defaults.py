@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 
 import pytest
+from adding import add
 from llama_index.core import (
     Document,
     DocumentSummaryIndex,
@@ -37,10 +38,7 @@ from llama_index.core.program import (
     LLMTextCompletionProgram,
     MultiModalLLMCompletionProgram,
 )
-from llama_index.core.query_engine import (
-    RouterQueryEngine,
-    SimpleMultiModalQueryEngine,
-)
+from llama_index.core.query_engine import RouterQueryEngine, SimpleMultiModalQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.selectors import (
@@ -69,11 +67,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:is_running called from within a step:DeprecationWarning",
     "ignore:Call to deprecated class SimpleMultiModalQueryEngine",
 )
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 @pytest.fixture

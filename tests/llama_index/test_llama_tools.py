@@ -3,20 +3,12 @@
 import asyncio
 
 import pytest
-from llama_index.core.base.llms.types import (
-    ChatMessage,
-    ChatResponse,
-    ToolCallBlock,
-)
+from adding import add
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from llama_index_atoma import errors
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 def multiply(a: int, b: int) -> int:

@@ -1,134 +1,28 @@
-"""Where LlamaIndex would write plaintext, and the four policies about it."""
+"""What LlamaIndex would write in plaintext, and the four policies about it."""
 
 import asyncio
-import contextlib
 import json
-import types
 import urllib.request
-import warnings
 from collections import Counter
 
-import llama_index.core
 import pytest
 from collector import Collector
-from llama_index.core import Document, VectorStoreIndex, set_global_handler
+from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.callbacks import (
-    CallbackManager,
-    LlamaDebugHandler,
-    TokenCountingHandler,
-)
-from llama_index.core.callbacks.simple_llm_handler import SimpleLLMHandler
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.prompts import PromptTemplate
-from llama_index.core.schema import TextNode
-from llama_index.core.settings import Settings
-from llama_index.core.tools import FunctionTool
-from llama_index_instrumentation import get_dispatcher, root_manager
+from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import Dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from llama_index_instrumentation.span_handlers import BaseSpanHandler, SimpleSpanHandler
-from pydantic import BaseModel
+from llama_index_instrumentation.span_handlers import BaseSpanHandler
+from llama_ways import CHATS, EMBEDS, PROMPT, Answer, asked, structured
+from warned import egress_warnings
 
 from atoma_confidential import errors
-from llama_index_atoma import (
-    PlaintextEgressError,
-    PlaintextEgressWarning,
-    _tracing,
-    assert_no_plaintext_egress,
-)
+from llama_index_atoma import PlaintextEgressError, _tracing
 
 ASKED = [ChatMessage(role="user", content="Q")]
 
-
-class Answer(BaseModel):
-    """An answer."""
-
-    answer: str = ""
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-TOOL = FunctionTool.from_defaults(add)
-PROMPT = PromptTemplate("{q}")
-
-
-def asked(text):
-    return [ChatMessage(role="user", content=text)]
-
-
-def sums(text):
-    return {"tools": [TOOL], "user_msg": f"add 2 and 3, {text}"}
-
-
-async def listed(items):
-    return [item async for item in await items]
-
-
-def structured(model):
-    return model.as_structured_llm(Answer)
-
-
-# Each takes a model and a text, and some are coroutines.
-CHATS = {
-    "chat": lambda m, t: m.chat(asked(t)),
-    "achat": lambda m, t: m.achat(asked(t)),
-    "stream_chat": lambda m, t: list(m.stream_chat(asked(t))),
-    "astream_chat": lambda m, t: listed(m.astream_chat(asked(t))),
-    "complete": lambda m, t: m.complete(t),
-    "acomplete": lambda m, t: m.acomplete(t),
-    "stream_complete": lambda m, t: list(m.stream_complete(t)),
-    "astream_complete": lambda m, t: listed(m.astream_complete(t)),
-    "predict": lambda m, t: m.predict(PROMPT, q=t),
-    "apredict": lambda m, t: m.apredict(PROMPT, q=t),
-    "stream": lambda m, t: list(m.stream(PROMPT, q=t)),
-    "astream": lambda m, t: listed(m.astream(PROMPT, q=t)),
-    "chat_with_tools": lambda m, t: m.chat_with_tools(**sums(t)),
-    "achat_with_tools": lambda m, t: m.achat_with_tools(**sums(t)),
-    "stream_chat_with_tools": lambda m, t: list(m.stream_chat_with_tools(**sums(t))),
-    "astream_chat_with_tools": lambda m, t: listed(
-        m.astream_chat_with_tools(**sums(t))
-    ),
-    "predict_and_call": lambda m, t: m.predict_and_call(**sums(t)),
-    "apredict_and_call": lambda m, t: m.apredict_and_call(**sums(t)),
-    "structured_predict": lambda m, t: m.structured_predict(Answer, PROMPT, q=t),
-    "astructured_predict": lambda m, t: m.astructured_predict(Answer, PROMPT, q=t),
-    "stream_structured_predict": lambda m, t: list(
-        m.stream_structured_predict(Answer, PROMPT, q=t)
-    ),
-    "astream_structured_predict": lambda m, t: listed(
-        m.astream_structured_predict(Answer, PROMPT, q=t)
-    ),
-    "structured-chat": lambda m, t: structured(m).chat(asked(t)),
-    "structured-achat": lambda m, t: structured(m).achat(asked(t)),
-    "structured-stream_chat": lambda m, t: list(structured(m).stream_chat(asked(t))),
-    "structured-astream_chat": lambda m, t: listed(
-        structured(m).astream_chat(asked(t))
-    ),
-    "structured-complete": lambda m, t: structured(m).complete(t),
-    "structured-acomplete": lambda m, t: structured(m).acomplete(t),
-    "structured-predict": lambda m, t: structured(m).predict(PROMPT, q=t),
-    "structured-apredict": lambda m, t: structured(m).apredict(PROMPT, q=t),
-    "structured-stream": lambda m, t: list(structured(m).stream(PROMPT, q=t)),
-    "structured-astream": lambda m, t: listed(structured(m).astream(PROMPT, q=t)),
-}
-EMBEDS = {
-    "get_query_embedding": lambda m, t: m.get_query_embedding(t),
-    "aget_query_embedding": lambda m, t: m.aget_query_embedding(t),
-    "get_text_embedding": lambda m, t: m.get_text_embedding(t),
-    "aget_text_embedding": lambda m, t: m.aget_text_embedding(t),
-    "get_text_embedding_batch": lambda m, t: m.get_text_embedding_batch([t, "x"]),
-    "aget_text_embedding_batch": lambda m, t: m.aget_text_embedding_batch([t, "x"]),
-    "agg": lambda m, t: m.get_agg_embedding_from_queries([t]),
-    "aagg": lambda m, t: m.aget_agg_embedding_from_queries([t]),
-    "nodes": lambda m, t: m([TextNode(text=t)]),
-    "anodes": lambda m, t: m.acall([TextNode(text=t)]),
-    "_get_query_embedding": lambda m, t: m._get_query_embedding(t),
-    "_aget_query_embedding": lambda m, t: m._aget_query_embedding(t),
-    "_get_text_embedding": lambda m, t: m._get_text_embedding(t),
-}
 WITHOUT_CALLBACKS = {name for name in EMBEDS if name.startswith("_get")}
 WITHOUT_CALLBACKS |= {"_aget_query_embedding"}
 
@@ -204,16 +98,6 @@ def reporting(service):
     """A tracing service that all of LlamaIndex's handlers send to."""
     service.switch_on()
     return service
-
-
-@contextlib.contextmanager
-def egress_warnings():
-    """Give the texts of all warnings of ours, once the block has ended."""
-    said = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield said
-    said += [str(w.message) for w in caught if w.category is PlaintextEgressWarning]
 
 
 def own_spans(spans):
@@ -450,161 +334,3 @@ def test_streams_with_output_parsers_are_refused_in_silence_too(chat, events):
             chat.stream(prompt, q="Q")
         with pytest.raises(NotImplementedError):
             asyncio.run(chat.astream(prompt, q="Q"))
-
-
-def test_the_policy_comes_from_the_environment(monkeypatch, atoma, make_chat, events):
-    monkeypatch.setenv("ATOMA_TRACING_POLICY", "refuse")
-    with pytest.raises(PlaintextEgressError):
-        make_chat(atoma)
-    monkeypatch.setenv("ATOMA_TRACING_POLICY", "allow")
-    assert make_chat(atoma).tracing_policy == "allow"
-
-
-def handler_from(module):
-    """Make a handler that looks as if a package of that name had brought it."""
-    return type(
-        "Handler",
-        (BaseEventHandler,),
-        {"handle": lambda self, event, **kwargs: None, "__module__": module},
-    )()
-
-
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        ("openinference.instrumentation.llama_index._handler", "openinference"),
-        ("llama_index.observability.otel.base", "opentelemetry"),
-        (
-            "opentelemetry.instrumentation.llamaindex.dispatcher_wrapper",
-            "opentelemetry",
-        ),
-        ("langfuse.llama_index", "langfuse"),
-        ("agentops.llama", "agentops"),
-        ("myapp.handlers", "instrumentation"),
-        ("openinference_lookalike", "instrumentation"),
-    ],
-)
-def test_instrumentors_are_known_by_name(module, name):
-    get_dispatcher().add_event_handler(handler_from(module))
-    with pytest.raises(PlaintextEgressError, match=f"^{name} receives"):
-        assert_no_plaintext_egress()
-    (sink,) = assert_no_plaintext_egress(ignore=[name])
-    assert sink.name == name
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["llama_index.core.llms.callbacks", "llama_index_atoma.llms", "root"],
-)
-def test_a_handler_is_found_wherever_it_listens(name):
-    dispatcher = get_dispatcher(name)
-    dispatcher.add_event_handler(handler_from("x"))
-    try:
-        with pytest.raises(PlaintextEgressError):
-            assert_no_plaintext_egress()
-    finally:
-        dispatcher.event_handlers = dispatcher.event_handlers[:-1]
-
-
-def test_spans_of_names_and_times_are_no_sink():
-    get_dispatcher().add_span_handler(SimpleSpanHandler())
-    assert assert_no_plaintext_egress() == []
-
-
-def test_the_simple_global_handler(chat):
-    set_global_handler("simple")
-    with pytest.raises(PlaintextEgressError, match="simple-handler receives prompts"):
-        assert_no_plaintext_egress()
-    with pytest.warns(PlaintextEgressWarning, match="on the console"):
-        chat.chat(ASKED)
-
-
-def test_another_global_handler(chat, legacy, canary):
-    chat.tracing_policy = "refuse"
-    for handler in (LlamaDebugHandler(), TokenCountingHandler(tokenizer=str.split)):
-        llama_index.core.global_handler = handler
-        assert assert_no_plaintext_egress() == []  # it keeps to the process
-    llama_index.core.global_handler = legacy
-    with pytest.raises(PlaintextEgressError, match=r"global-handler .*LegacyEars"):
-        assert_no_plaintext_egress()
-    with pytest.raises(PlaintextEgressError, match="global_handler = None"):
-        chat.chat(asked(canary))
-    assert legacy.starts == []
-
-
-def test_a_policy_that_is_none_is_refused_at_the_call(chat, atoma, canary):
-    chat.tracing_policy = "Refuse"
-    with pytest.raises(errors.InvalidInputError, match="tracing_policy"):
-        chat.chat(asked(canary))
-    assert atoma.exchanges == []
-
-
-def test_the_names_are_those_of_the_core():
-    assert PlaintextEgressError is errors.PlaintextEgressError
-    assert PlaintextEgressWarning is errors.PlaintextEgressWarning
-
-
-def test_a_check_finds_what_only_hears_what_is_around_a_model(chat, atoma):
-    name = "llama_index.core.base.base_query_engine"
-    dispatcher = get_dispatcher(name)
-    dispatcher.add_event_handler(handler_from("x"))
-    try:
-        with pytest.raises(PlaintextEgressError):
-            assert_no_plaintext_egress()
-        chat.tracing_policy = "refuse"
-        chat.chat(ASKED)
-    finally:
-        dispatcher.event_handlers = dispatcher.event_handlers[:-1]
-    assert name in root_manager.dispatchers
-
-
-def test_suppression_silences_the_console(atoma, make_chat, capfd):
-    set_global_handler("simple")
-    model = make_chat(atoma, tracing_policy="suppress")
-    model.chat(ASKED)
-    assert capfd.readouterr().out == ""
-    model.tracing_policy = "allow"
-    model.chat(ASKED)
-    assert "** Messages: **" in capfd.readouterr().out
-
-
-def test_handlers_of_the_settings_are_seen():
-    Settings.callback_manager = CallbackManager([SimpleLLMHandler()])
-    with pytest.raises(PlaintextEgressError, match="callback_manager"):
-        assert_no_plaintext_egress()
-
-
-def test_handlers_of_known_packages_are_seen(chat):
-    kind = type("Tracer", (TokenCountingHandler,), {})
-    kind.__module__ = "llama_index.callbacks.wandb.base"
-    chat.callback_manager = CallbackManager([kind(tokenizer=str.split)])
-    chat.tracing_policy = "refuse"
-    with pytest.raises(PlaintextEgressError, match="callback-handler"):
-        chat.chat(ASKED)
-    kind.__module__ = "langfuse.callbacks"
-    with pytest.raises(PlaintextEgressError, match="langfuse"):
-        chat.chat(ASKED)
-
-
-def test_handlers_that_keep_to_the_process_are_no_sinks(chat):
-    counter = TokenCountingHandler(tokenizer=str.split)
-    debug = LlamaDebugHandler(print_trace_on_end=False)
-    chat.callback_manager = CallbackManager([counter, debug])
-    chat.tracing_policy = "refuse"
-    chat.chat(ASKED)
-    assert counter.total_llm_token_count > 0
-
-
-def test_the_messages_say_how_to_turn_it_off():
-    get_dispatcher().add_event_handler(handler_from("x"))
-    with pytest.raises(PlaintextEgressError) as caught:
-        assert_no_plaintext_egress()
-    text = str(caught.value)
-    assert "To turn it off:" in text
-    assert "tracing_policy='suppress'" in text
-
-
-def test_nothing_is_changed_by_looking():
-    before = types.SimpleNamespace(**vars(Settings))
-    assert_no_plaintext_egress()
-    assert types.SimpleNamespace(**vars(Settings)) == before

@@ -8,6 +8,7 @@ import socket
 
 import httpx
 import pytest
+from adding import add
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,
@@ -34,11 +35,6 @@ LETTERS = b"RIFF0000WAVE"
 
 def user(*blocks):
     return ChatMessage(role="user", blocks=list(blocks))
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import pickle
 
 import pytest
+from adding import add
 from llama_index.core import Document, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.base.llms.types import ChatMessage
@@ -19,10 +20,10 @@ from llama_index.core.settings import Settings
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.workflow import Context, JsonSerializer
 from pydantic import BaseModel
+from shown import KEY, shown
 
-from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, use_atoma
+from llama_index_atoma import use_atoma
 
-KEY = "canary-key-5f1d9c-0453"
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 ASKED = [ChatMessage(role="user", content="Q")]
 
@@ -39,35 +40,6 @@ class Answer(BaseModel):
     """An answer."""
 
     answer: str = ""
-
-
-def add(a: int, b: int) -> int:
-    """Add two numbers."""
-    return a + b
-
-
-@pytest.fixture
-def atoma(make_atoma):
-    return make_atoma(tokens={KEY})
-
-
-@pytest.fixture
-def fields(atoma):
-    return {"api_key": KEY, "base_url": atoma.base_url}
-
-
-@pytest.fixture
-def chat(fields):
-    return AtomaChatModel(model=CHAT, **fields)
-
-
-@pytest.fixture
-def embeddings(fields):
-    return AtomaEmbeddings(model_name="e", **fields)
-
-
-def shown(*values):
-    return "\n".join(f"{value}{value!r}" for value in values)
 
 
 def test_what_holds_a_model_does_not_show_its_key(chat, embeddings, atoma, fields):

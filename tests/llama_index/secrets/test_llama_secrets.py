@@ -10,36 +10,12 @@ import pytest
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.tools import FunctionTool
+from shown import KEY, shown
 
 from llama_index_atoma import AtomaChatModel, AtomaEmbeddings, errors
 
-KEY = "canary-key-5f1d9c-0452"
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 ASKED = [ChatMessage(role="user", content="Q")]
-
-
-@pytest.fixture
-def atoma(make_atoma):
-    return make_atoma(tokens={KEY})
-
-
-@pytest.fixture
-def fields(atoma):
-    return {"api_key": KEY, "base_url": atoma.base_url}
-
-
-@pytest.fixture
-def chat(fields):
-    return AtomaChatModel(model=CHAT, **fields)
-
-
-@pytest.fixture
-def embeddings(fields):
-    return AtomaEmbeddings(model_name="e", **fields)
-
-
-def shown(*values):
-    return "\n".join(f"{value}{value!r}" for value in values)
 
 
 FAULTS = [
