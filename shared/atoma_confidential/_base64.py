@@ -12,12 +12,12 @@ def decoded(text: object) -> bytes | None:
 
     `strict_mode` lets pass surplus padding, and bits that no byte uses.
     """
-    if not isinstance(text, str) or not text.isascii():
+    if not isinstance(text, str):
         return None
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         return None
-    groups, tail = divmod(len(data), 3)
-    end = binascii.b2a_base64(data[len(data) - tail :], newline=False).decode("ascii")
+    groups = len(data) // 3
+    end = binascii.b2a_base64(data[groups * 3 :], newline=False).decode()
     return data if text[groups * 4 :] == end else None

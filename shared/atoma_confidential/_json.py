@@ -31,7 +31,10 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
         RemoteProtocolError: They hold anything else; it is named `what`.
     """
     try:
-        value = _DECODER.decode(data.decode())
+        text = data.decode().strip(_SPACE)
+        value, end = _DECODER.raw_decode(text)  # `decode` would search it for space
+        if end != len(text):
+            raise ValueError  # noqa: TRY301 - as any other text that is not JSON
         if b"\\ud" in data or b"\\uD" in data:
             value = _sound(value)
     except (ValueError, RecursionError):
@@ -68,5 +71,6 @@ def _refuse(_constant: str) -> NoReturn:
     raise ValueError  # NaN and the infinities are not JSON (RFC 8259 section 6)
 
 
+_SPACE = " \t\n\r"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -239,11 +239,9 @@ class _Ends:
             raise self._off_contract("The stream's id changed")
 
     def _note_choice(self, choice: Any) -> None:
-        match choice:
-            case {"index": int(index)}:
-                pass
-            case _:
-                raise self._off_contract("A choice has no index")
+        index = choice.get("index") if isinstance(choice, dict) else None
+        if not isinstance(index, int):
+            raise self._off_contract("A choice has no index")
         delta = choice.get("delta") or {}
         if not isinstance(delta, dict) or not _holds_calls(delta):
             raise self._off_contract("A choice has a broken delta")

@@ -6,8 +6,6 @@ nothing on this wire uses them (protocol 7.2).
 
 from __future__ import annotations
 
-import re
-
 from .errors import Exposure, RemoteProtocolError
 
 __all__ = ["EventDecoder"]
@@ -15,9 +13,6 @@ __all__ = ["EventDecoder"]
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """A chunk holds a token or so; a relayed whole answer is the largest event."""
 
-_LINE_END = re.compile(rb"[\r\n]")
-_CR = ord("\r")
-_LF = ord("\n")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -30,7 +25,6 @@ class EventDecoder:
         self._exposure = exposure
         self._limit = max_event_bytes
         self._buffer = bytearray()
-        self._searched = 0
         self._data: list[bytes] = []
         self._data_bytes = 0
         self._first_line = True
@@ -42,40 +36,27 @@ class EventDecoder:
         Raises:
             RemoteProtocolError: An event exceeds the limit.
         """
-        self._buffer += chunk
-        events: list[bytes] = []
-        start = self._pass_line_feed()
-        search = max(start, self._searched)
-        while match := _LINE_END.search(self._buffer, search):
-            line = bytes(self._buffer[start : match.start()])
-            start = search = self._after_line_end(match.start())
-            if (event := self._take(line)) is not None:
-                events.append(event)
-        del self._buffer[:start]
-        self._searched = len(self._buffer)
+        if self._skip_lf and chunk:
+            self._skip_lf = False
+            chunk = chunk.removeprefix(b"\n")
+        # What was buffered has no line end: only what is new is searched for one.
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        lines = self._lines(chunk[:end]) if end else []
+        self._buffer += chunk[end:]
         self._check_size(len(self._buffer))
-        return events
+        return [event for line in lines if (event := self._take(line)) is not None]
 
-    def _pass_line_feed(self) -> int:
-        """Return where the first line starts, past the LF of a CRLF cut in two."""
-        if not self._skip_lf or not self._buffer:
-            return 0
-        self._skip_lf = False
-        return 1 if self._buffer[0] == _LF else 0
-
-    def _after_line_end(self, position: int) -> int:
-        following = position + 1
-        if self._buffer[position] == _CR:
-            if following == len(self._buffer):
-                self._skip_lf = True
-            elif self._buffer[following] == _LF:
-                following += 1
-        return following
-
-    def _take(self, line: bytes) -> bytes | None:
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that end in these bytes, which end with the last of them."""
+        self._skip_lf = chunk.endswith(b"\r")  # the LF of a CRLF cut in two may follow
+        lines = (bytes(self._buffer) + chunk).splitlines()
+        self._buffer.clear()
         if self._first_line:
             self._first_line = False
-            line = line.removeprefix(_BOM)
+            lines[0] = lines[0].removeprefix(_BOM)
+        return lines
+
+    def _take(self, line: bytes) -> bytes | None:
         if not line:
             return self._dispatch()
         field, _, value = line.partition(b":")

@@ -33,7 +33,7 @@ OnTruncatedToolCall: TypeAlias = Literal["raise", "keep"]
 """What to do with a tool call whose arguments met the token limit."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)  # made for each fragment: frozen takes longer
 class CallDelta:
     """What a fragment adds to its call.
 
@@ -78,7 +78,7 @@ class Call:
         return wire_call(self.call_id, self.name, self.arguments)
 
 
-@dataclass(slots=True, eq=False, repr=False)  # not frozen: that takes longer
+@dataclass(slots=True, repr=False)  # likewise
 class _Fragment:
     index: int | None
     call_id: str
