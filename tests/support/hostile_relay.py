@@ -173,20 +173,19 @@ class _Whole:
     def __init__(self, edit):
         self._edit = edit
         self._reply = b""
+        self._passes = False
 
     def feed(self, data):
         self._reply += data
         head, _, body = self._reply.partition(b"\r\n\r\n")
-        if is_event_stream(self._reply):
-            yield self._reply
+        self._passes = self._passes or is_event_stream(self._reply)
+        if self._passes:
+            yield data
         elif b"content-length: %d" % len(body) in head:
             body = self._edit(body)
             lines = [n for n in head.split(b"\r\n") if b"content-length" not in n]
             lines.append(b"content-length: %d\r\n\r\n%b" % (len(body), body))
             yield b"\r\n".join(lines)
-        else:
-            return
-        self._reply = b""
 
 
 def _changed(number, change):
@@ -356,7 +355,8 @@ class Sdk:
 def outcome(text, error):
     """Say what came of a call, in the words of the table."""
     if error is None:
-        return "right answer" if text == RIGHT else "**wrong text accepted**"
+        whole = {RIGHT: "right answer", "".join(OTHER): "the node's second answer"}
+        return whole.get(text, "**wrong text accepted**")
     return f"`{error}`" if RIGHT.startswith(text) else f"wrong text, then `{error}`"
 
 
