@@ -137,6 +137,7 @@ class Recording:
 def recording(request, scripted, engine, monkeypatch):
     monkeypatch.setattr(_flow, "seal", sealed_alike)
     monkeypatch.setattr(engine, "models", lambda: [MODEL])
+    engine.usage, engine.answer_fields = {"total_tokens": 1}, {"id": "c"}
     engine.message = {"role": "assistant", "content": "Grüße"}
     engine.chunks = CALLED if request.param == "calls" else SAID
     recording = Recording(request.param)
@@ -168,7 +169,9 @@ def replay(monkeypatch):
     monkeypatch.setattr(AnyIOStream, "read", aread)
     yield server
     server.close()
-    assert not any(pattern.data in sent for pattern in PATTERNS for sent in server.asked)
+    assert not any(
+        pattern.data in sent for pattern in PATTERNS for sent in server.asked
+    )
 
 
 @pytest.fixture(params=[Blocking, Asynchronous])

@@ -20,7 +20,8 @@ def stream(sdk):
             for event in events:
                 said += [choice.delta.content or "" for choice in event.data.choices]
     except Exception as error:  # noqa: BLE001  which one it is, is what is measured
-        return "".join(said), type(error).__name__
+        package, *_ = type(error).__module__.split(".")
+        return "".join(said), f"{package}.{type(error).__name__}"
     return "".join(said), None
 
 

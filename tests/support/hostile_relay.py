@@ -10,7 +10,6 @@ another that it left alone.
 
 import asyncio
 import contextlib
-import functools
 import json
 import subprocess
 import sys
@@ -70,9 +69,11 @@ class Wire:
     Attributes:
         stream: The events of an earlier stream.
         whole: The body of an earlier answer that was no stream.
+        unfinished: Whether the relay itself has failed.
     """
 
     def __init__(self, nonces):
+        self.unfinished = False
         self.engine = Cellar()
         self.atoma = LocalAtoma(backend=self.engine, nonces=nonces)
         self._exits = contextlib.ExitStack()
@@ -91,29 +92,45 @@ class Wire:
     def settings(self):
         return {"api_key": self.atoma.api_key, "base_url": self.relay.base_url}
 
-    @property
-    def request(self):
-        """The request that is being answered."""
-        connection = self.relay.connections[-1]
-        return [*parse_messages(bytes(connection.sent))][-1]
+    def arm(self, action):
+        """Do this to every answer from now on."""
+        self._before = {id(c): len(c.sent) for c in self.relay.connections}
+        events, whole = ACTIONS[action](self)
+        faults = self.relay.faults
+        if events:
+            faults.always(events, on=ON)
+        faults.always(NetworkFault("reply", lambda: _Whole(whole), ""), on=ON)
+
+    def disarm(self):
+        """Behave again."""
+        self.relay.faults.clear()
+        assert not self.unfinished
+
+    def sent(self, path):
+        """The last request with such a path since the relay was armed."""
+        messages = [
+            message
+            for one in self.relay.connections
+            for message in parse_messages(
+                bytes(one.sent[self._before.get(id(one), 0) :])
+            )
+        ]
+        return [m for m in messages if m.start_line.split(" ")[1].startswith(path)][-1]
 
     def ask_again(self):
         """Have the node answer the same request once more, in other words."""
-        headers = self.request.headers
-        headers = {k: v for k, v in headers.items() if k not in _OF_A_CONNECTION}
-        lock = {"model": CHAT, "timeout": 60}
-        lock["max_num_tokens"] = self.request.json()["num_compute_units"]
+        self.unfinished = True
         self.engine.say(OTHER)
-        with httpx.Client(base_url=self.atoma.base_url, headers=headers) as http:
-            http.post("/v1/nodes/lock", json=lock).raise_for_status()
-            path = self.request.start_line.split(" ")[1]
-            answer = http.post(path, content=self.request.body).raise_for_status()
+        with httpx.Client(base_url=self.atoma.base_url) as http:
+            _post(http, self.sent("/v1/nodes/lock"))
+            answer = _post(http, self.sent(ON))
         self.engine.say(PIECES)
-        return answer.content
+        self.unfinished = False
+        return answer
 
     def reflected(self):
         """The request, as if it were an answer."""
-        sent = self.request.json()
+        sent = self.sent(ON).json()
         return _dump(
             {
                 "ciphertext": sent["ciphertext"],
@@ -132,7 +149,13 @@ class Wire:
         return self.relay.responses[-1].body
 
 
-_OF_A_CONNECTION = {"host", "content-length", "connection"}
+def _post(http, message):
+    """Send a recorded request once more, and return the body of the answer."""
+    left_out = {"host", "content-length", "connection"}
+    headers = {k: v for k, v in message.headers.items() if k not in left_out}
+    path = message.start_line.split(" ")[1]
+    answer = http.post(path, headers=headers, content=message.body)
+    return answer.raise_for_status().content
 
 
 def _dump(value):
@@ -149,18 +172,18 @@ def _events(body):
     return events
 
 
+_CLEAR = {"role": "assistant", "content": "in clear"}
+_CHOICE = {"index": 0, "delta": _CLEAR, "message": _CLEAR, "finish_reason": "stop"}
+_ANSWER = {"id": "chatcmpl-1", "model": CHAT, "choices": [_CHOICE], "usage": {}}
+
+
 def _beside(data):
-    """Clear text beside the ciphertext, in the fields of an answer in clear."""
-    delta = {"role": "assistant", "content": "in clear"}
-    choice = {"index": 0, "delta": delta, "message": delta, "finish_reason": "stop"}
-    return _dump(json.loads(data) | {"choices": [choice], "usage": {}})
+    """The fields of an answer in clear beside those of a sealed one."""
+    return _dump(json.loads(data) | _ANSWER)
 
 
 def _in_clear(_data):
-    delta = {"role": "assistant", "content": "in clear"}
-    choice = {"index": 0, "delta": delta, "message": delta, "finish_reason": "stop"}
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1}
-    return _dump({**head, "model": CHAT, "choices": [choice], "usage": {}})
+    return _dump(_ANSWER)
 
 
 def _unchanged(data):
@@ -199,38 +222,32 @@ def _changed(number, change):
     )
 
 
-# For each: what is done to a stream, and what to an answer that is no stream. A whole
+# For each: what is done to a stream, and what to an answer that is no stream. Such an
 # answer has no chunks that could be deleted, swapped or doubled.
 ACTIONS = {
-    "nothing": lambda _: ((), _unchanged),
+    "nothing": lambda _: (None, _unchanged),
     "delete a chunk of text": lambda _: ("event-dropped:2", _unchanged),
-    "delete the chunk with the finish": lambda _: (
-        f"event-dropped:{FINISH}",
-        _unchanged,
-    ),
-    "delete the chunk with the usage": lambda _: (f"event-dropped:{USAGE}", _unchanged),
+    "delete the finish": lambda _: (f"event-dropped:{FINISH}", _unchanged),
+    "delete the usage": lambda _: (f"event-dropped:{USAGE}", _unchanged),
     "swap two chunks of text": lambda _: ("event-reordered:2", _unchanged),
     "swap the last text and the finish": lambda _: (
         f"event-reordered:{FINISH - 1}",
         _unchanged,
     ),
     "send a chunk twice": lambda _: ("event-duplicated:2", _unchanged),
-    "end inside a chunk": lambda _: (
-        "event-torn:2",
-        lambda body: body[: len(body) // 2],
-    ),
-    "end at a boundary": lambda _: ("events-ended:3", lambda _: b""),
-    "end after the finish": lambda _: (f"events-ended:{USAGE}", _unchanged),
-    "insert a chunk in clear": lambda _: ("event-injected:2", _in_clear),
-    "write clear text beside the ciphertext": lambda _: (
-        _changed(2, lambda event: _event(_beside(event[6:]))),
+    "cut inside a chunk": lambda _: ("event-torn:2", lambda body: body[:300]),
+    "cut at a boundary": lambda _: ("events-ended:3", lambda _: b""),
+    "cut after the finish": lambda _: (f"events-ended:{USAGE}", _unchanged),
+    "insert clear text": lambda _: ("event-injected:2", _in_clear),
+    "add clear text to a sealed chunk": lambda _: (
+        _changed(2, lambda event: _event(_beside(event.removeprefix(b"data: ")))),
         _beside,
     ),
-    "replay from another stream": lambda wire: (
+    "put in a chunk of another stream": lambda wire: (
         _changed(2, lambda _: wire.stream[2]),
         lambda _: wire.whole,
     ),
-    "replay from a second answer to the same request": lambda wire: (
+    "have the request answered twice, and mix": lambda wire: (
         _changed(2, lambda _: _events(wire.ask_again())[2]),
         lambda _: wire.ask_again(),
     ),
@@ -239,14 +256,6 @@ ACTIONS = {
         lambda _: wire.reflected(),
     ),
 }
-
-
-def arm(wire, action):
-    """Have the relay do this to every answer from now on."""
-    events, whole = ACTIONS[action](wire)
-    if events:
-        wire.relay.faults.always(events, on=ON)
-    wire.relay.faults.always(NetworkFault("reply", lambda: _Whole(whole), ""), on=ON)
 
 
 # --- who is called ------------------------------------------------------------------
@@ -369,13 +378,12 @@ def ours(wire, caller, mode, action):
     ):
         call(before := [])
         assert "".join(before) == RIGHT
-        arm(wire, action)
+        wire.arm(action)
         try:
             call(said)
         except ConfidentialError as caught:
             error = type(caught).__name__
-        finally:
-            wire.relay.faults.clear()
+        wire.disarm()
     return outcome("".join(said), error)
 
 
@@ -390,11 +398,10 @@ def all_of_ours(wire, mode, action):
 def of_sdk(wire, sdk, action):
     """Likewise for the official SDK, which has one way to stream."""
     assert outcome(*sdk.ask()) == "right answer"
-    arm(wire, action)
-    try:
-        return outcome(*sdk.ask())
-    finally:
-        wire.relay.faults.clear()
+    wire.arm(action)
+    said = sdk.ask()
+    wire.disarm()
+    return outcome(*said)
 
 
 COLUMNS = {
@@ -412,9 +419,7 @@ def measure(sdk_python):
     """Return the table as Markdown."""
     with contextlib.ExitStack() as exits:
         wires = {n: exits.enter_context(Wire(n)) for n in ("fresh", "reused")}
-        sdks = {
-            n: exits.enter_context(Sdk(sdk_python, wire)) for n, wire in wires.items()
-        }
+        sdks = {n: exits.enter_context(Sdk(sdk_python, wires[n])) for n in wires}
         rows = [["the relay's action", *COLUMNS], ["---"] * (len(COLUMNS) + 1)]
         for action in ACTIONS:
             rows.append([action])
