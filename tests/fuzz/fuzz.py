@@ -8,6 +8,7 @@ What is found stands in build/fuzz/found; what covered something new, in build/f
 """
 
 import argparse
+import importlib
 import os
 import random
 import re
@@ -23,6 +24,10 @@ SLOWEST = 20
 LARGEST = 2048
 """MiB for the process, of which both frameworks take about 300."""
 _PACKAGES = ["atoma_confidential", "langchain_atoma", "llama_index_atoma"]
+_PLUGINS = {
+    "langchain": "langchain_atoma.chat_models",
+    "llama-index": "llama_index_atoma.llms",
+}
 _FIGURES = {
     "executions": r"stat::number_of_executed_units:\s+(\d+)",
     "a second": r"stat::average_exec_per_sec:\s+(\d+)",
@@ -65,8 +70,9 @@ def run_each(names, seconds):
             "max_len": LONGEST_INPUT,
             "print_final_stats": 1,
             "artifact_prefix": f"{WORK / 'found' / name}-",
-            "dict": WORK / f"{name}.dict",
         }
+        if (words := WORK / f"{name}.dict").stat().st_size:
+            limits["dict"] = words
         told = [f"-{limit}={value}" for limit, value in limits.items()]
         ran = subprocess.run(  # noqa: S603 - of our own making
             [sys.executable, __file__, "--only", name, kept, seeds, *told],
@@ -90,8 +96,9 @@ def fuzz(name, arguments):
 
     sys.path.insert(0, str(ROOT / "tests" / "support"))
     with atheris.instrument_imports(include=_PACKAGES):
-        import langchain_atoma.chat_models
-        import llama_index_atoma.llms  # noqa: F401
+        for prefix, plugin in _PLUGINS.items():
+            if name.startswith(prefix):
+                importlib.import_module(plugin)
         from fuzz_targets import TARGETS, attempt
     from fuzz_mutator import mutated
 

@@ -46,7 +46,9 @@ def faulty(data, rng):
         case 3:
             return data[:at] + rng.randbytes(rng.randint(1, 4)) + data[at:]
         case _:
-            flipped = bytes([data[at] ^ 1 << rng.randrange(8)]) if at < len(data) else b""
+            flipped = (
+                bytes([data[at] ^ 1 << rng.randrange(8)]) if at < len(data) else b""
+            )
             return data[:at] + flipped + data[at + 1 :]
 
 
@@ -71,7 +73,7 @@ def _changed(value, rng, words):
     if rng.randrange(10) == 0 and (places := _places(root)):
         parent, key = rng.choice(places)
         parent[key] = mark
-    text = json.dumps(root[""] if "" in root else None, ensure_ascii=rng.random() < 0.5)
+    text = json.dumps(root.get(""), ensure_ascii=rng.random() < 0.5)
     quoted = json.dumps(mark), json.dumps(mark, ensure_ascii=False)
     for one in quoted:
         text = text.replace(one, rng.choice(LITERALS))

@@ -7,6 +7,10 @@ import zlib
 
 from answered import ANSWER, HI, STOP, THERE, USAGE, WHOLE, choice, chunk, plain
 from appraisal import NODE, NONCE, Chain, json_answer
+from atoma_confidential.attestation import SeenSigner
+from atoma_confidential.attestation._pin_json import dump_pins
+from atoma_confidential.attestation.pins import NodePins, Pins
+from atoma_confidential.attestation.sui import _COMMITMENT, _ROTATION
 from odd_values import PNG
 from pinned import CHANGED, KEY, SEEN
 from signing import DIGEST, receipt_of, sign
@@ -14,11 +18,6 @@ from silicon import Authority, composite_id, entry, tcb_info
 from silicon_nras import Service
 from silicon_rim import DRIVER, OTHER, RimAuthority, content, golden
 from vector_files import FILES, compressed
-
-from atoma_confidential.attestation import SeenSigner
-from atoma_confidential.attestation._pin_json import dump_pins
-from atoma_confidential.attestation.pins import NodePins, Pins
-from atoma_confidential.attestation.sui import _COMMITMENT, _ROTATION
 
 
 def _json(value):
@@ -109,7 +108,9 @@ def sealed():
 
 
 def models():
-    return [_json({"data": [{"id": "m", "owned_by": "atoma", "created": 1}, {"id": ""}]})]
+    return [
+        _json({"data": [{"id": "m", "owned_by": "atoma", "created": 1}, {"id": ""}]})
+    ]
 
 
 def statuses():
@@ -207,7 +208,10 @@ def contracts():
         chain.getObject(Chain.database, {}),
         *(
             chain.queryEvents(
-                {"MoveEventType": f"{Chain.package}::db::{name}"}, None, 8, True
+                {"MoveEventType": f"{Chain.package}::db::{name}"},
+                None,
+                8,
+                descending=True,
             )
             for name in (_ROTATION, _COMMITMENT)
         ),
@@ -271,17 +275,23 @@ def langchain_messages():
     broken = {"name": "f", "args": "{", "id": "d", "error": None}
     legacy = {"function_call": {"name": "f", "arguments": "{}"}, "refusal": "No."}
     return [
-        _json([{"kind": "human", "content": ["a", image, v1, audio, file, plain_text]}]),
+        _json(
+            [{"kind": "human", "content": ["a", image, v1, audio, file, plain_text]}]
+        ),
         _json([{"kind": "human", "content": [result], "name": "n"}]),
-        _json([{"kind": "ai", "content": [use, thinking, {"type": "text", "text": "a"}]}]),
+        _json(
+            [{"kind": "ai", "content": [use, thinking, {"type": "text", "text": "a"}]}]
+        ),
         _json([{"kind": "ai", "content": "a", "additional_kwargs": legacy}]),
         _json(
-            [{"kind": "ai", "content": "", "tool_calls": [call]}]
-            + [{"kind": "ai", "content": "", "invalid_tool_calls": [broken]}]
-            + [{"kind": "tool", "content": "7", "tool_call_id": "c"}]
-            + [{"kind": "system", "content": "Be brief."}]
-            + [{"kind": "function", "content": "7", "name": "f"}]
-            + [{"kind": "chat", "content": "7", "role": "critic"}]
+            [
+                {"kind": "ai", "content": "", "tool_calls": [call]},
+                {"kind": "ai", "content": "", "invalid_tool_calls": [broken]},
+                {"kind": "tool", "content": "7", "tool_call_id": "c"},
+                {"kind": "system", "content": "Be brief."},
+                {"kind": "function", "content": "7", "name": "f"},
+                {"kind": "chat", "content": "7", "role": "critic"},
+            ]
         ),
     ]
 
@@ -299,11 +309,15 @@ def llama_index_messages():
     return [
         _json([{"role": "user", "blocks": [text, image, link, audio, file, citable]}]),
         _json(
-            [{"role": "assistant", "blocks": [thinking, text, call]}]
-            + [{"role": "tool", "blocks": [text], "additional_kwargs": {}}]
+            [
+                {"role": "assistant", "blocks": [thinking, text, call]},
+                {"role": "tool", "blocks": [text], "additional_kwargs": {}},
+            ]
         ),
         _json(
-            [{"role": "assistant", "blocks": [], "additional_kwargs": legacy}]
-            + [{"role": "tool", "additional_kwargs": {"tool_call_id": "call_1"}}]
+            [
+                {"role": "assistant", "blocks": [], "additional_kwargs": legacy},
+                {"role": "tool", "additional_kwargs": {"tool_call_id": "call_1"}},
+            ]
         ),
     ]
