@@ -7,10 +7,6 @@ import zlib
 
 from answered import ANSWER, HI, STOP, THERE, USAGE, WHOLE, choice, chunk, plain
 from appraisal import NODE, NONCE, Chain, json_answer
-from atoma_confidential.attestation import SeenSigner
-from atoma_confidential.attestation._pin_json import dump_pins
-from atoma_confidential.attestation.pins import NodePins, Pins
-from atoma_confidential.attestation.sui import _COMMITMENT, _ROTATION
 from odd_values import PNG
 from pinned import CHANGED, KEY, SEEN
 from signing import DIGEST, receipt_of, sign
@@ -18,6 +14,11 @@ from silicon import Authority, composite_id, entry, tcb_info
 from silicon_nras import Service
 from silicon_rim import DRIVER, OTHER, RimAuthority, content, golden
 from vector_files import FILES, compressed
+
+from atoma_confidential.attestation import SeenSigner
+from atoma_confidential.attestation._pin_json import dump_pins
+from atoma_confidential.attestation.pins import NodePins, Pins
+from atoma_confidential.attestation.sui import _COMMITMENT, _ROTATION
 
 
 def _json(value):

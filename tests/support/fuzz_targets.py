@@ -16,6 +16,9 @@ import fuzz_seeds as seeds
 import fuzz_trust as trust
 import fuzz_words as words
 import wire_shape
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from verdicts import VERDICT
+
 from atoma_confidential import _wire
 from atoma_confidential._batches import vectors_of
 from atoma_confidential._reply import (
@@ -29,8 +32,6 @@ from atoma_confidential._wire import Endpoint
 from atoma_confidential.envelope import Recipient, _seal
 from atoma_confidential.errors import ConfidentialError, Exposure
 from atoma_confidential.tool_calls import CallAssembler, any_cut_off
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from verdicts import VERDICT
 
 LONGEST_ERROR = 1000
 _CARRIERS = ("doc", "object")
@@ -229,8 +230,9 @@ def read_langchain_stream(data):
 
 
 def read_langchain_messages(data):
-    from langchain_atoma._convert import to_wire
     from langchain_core import messages as lc
+
+    from langchain_atoma._convert import to_wire
 
     kinds = {
         "human": lc.HumanMessage,
@@ -274,6 +276,7 @@ def read_llama_index_stream(data):
 
 def read_llama_index_messages(data):
     from llama_index.core.base.llms.types import ChatMessage
+
     from llama_index_atoma._convert import to_wire
 
     _map(data, lambda _kind, fields: ChatMessage(**fields), to_wire)

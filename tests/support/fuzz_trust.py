@@ -8,6 +8,9 @@ from unittest.mock import patch
 
 import fuzz_seeds as seeds
 from appraisal import NODE, NONCE, Chain
+from cryptography import x509
+from silicon import NOW, name_of
+
 from atoma_confidential.attestation import _pin_json, nras, nvidia, rim, sui
 from atoma_confidential.attestation._c14n import canonicalize, elements
 from atoma_confidential.attestation.chain import load_pem_chain
@@ -18,8 +21,6 @@ from atoma_confidential.attestation.report import parse_report
 from atoma_confidential.attestation.result import Gpu
 from atoma_confidential.errors import ConfidentialError
 from atoma_confidential.receipt import Receipt, verify_signature
-from cryptography import x509
-from silicon import NOW, name_of
 
 # --- evidence -----------------------------------------------------------------------
 
