@@ -6,6 +6,7 @@
 #   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
+#   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make clean                 remove what the targets made
 
 VENV      ?= .venv
@@ -15,6 +16,8 @@ SDK       := atoma-sdk==0.1.3
 QUESTION  ?= What can the proxy see?
 FRAMEWORK ?= both
 CONFIDENTIAL ?= 1
+SECONDS   ?= 60
+TARGET    ?= all
 
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
@@ -23,7 +26,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others clean
+.PHONY: help demo test lint types core others fuzz clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -57,6 +60,10 @@ others: $(VENV)/.test $(VENV_SDK)/.ready
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
 
+# Led by coverage; what it finds is kept in build/fuzz.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/fuzz.py --seconds "$(SECONDS)" $(TARGET)
+
 clean:
 	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache
 
@@ -71,6 +78,13 @@ $(VENV)/.test: $(VENV)/.made
 	@echo "Installing with the test tools (once, about two minutes) …"
 	@$(BIN)/python $(PIP) install --editable '.[all]' --group test --group lint
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@$(BIN)/python $(PIP) install --only-binary atheris --group fuzz || { \
+		echo "atheris has no wheel for $$($(BIN)/python -V) on this machine; it" >&2; \
+		echo "has some for CPython 3.11 to 3.13 on Linux (x86-64). What the" >&2; \
+		echo "fuzzer starts from is replayed by 'make test' without it." >&2; exit 1; }
+	@touch $@
 
 $(VENV)/.made: pyproject.toml
 	@$(call make_venv,$(VENV))

@@ -38,6 +38,8 @@ def to_part(block: str | dict[Any, Any]) -> dict[str, Any]:
     """
     if isinstance(block, str):
         return text_part(block)
+    if not isinstance(block, dict):  # in a tool's result, which nobody has validated
+        raise _unsupported(block)
     match block:
         case {"type": "text", "text": str(text)}:
             return text_part(text)
@@ -52,7 +54,7 @@ def _as_standard_block(block: dict[Any, Any]) -> dict[str, Any]:
     """Let core translate what other providers and older versions call things."""
     try:
         (standard,) = HumanMessage([block]).content_blocks
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise _unsupported(block) from None
     if standard["type"] == "non_standard":
         raise _unsupported(standard["value"])
@@ -113,12 +115,15 @@ def _mime_type(block: Mapping[str, Any]) -> str:
     return mime_type
 
 
-def _extra(block: Mapping[str, Any], name: str) -> Any:
-    return block.get(name) or (block.get("extras") or {}).get(name)
+def _extra(block: Mapping[str, Any], name: str) -> str | None:
+    """Return a text that some versions of core keep beside a block's own fields."""
+    extras = block.get("extras")
+    found = [block.get(name), extras.get(name) if isinstance(extras, dict) else None]
+    return next((text for text in found if text and isinstance(text, str)), None)
 
 
-def _unsupported(block: Mapping[Any, Any]) -> Exception:
-    kind = block.get("type")
+def _unsupported(block: Any) -> Exception:
+    kind = block.get("type") if isinstance(block, dict) else None
     if not isinstance(kind, str):
         return invalid_input("A content block has no type.")
     return as_model_error(not_to_a_model(kind))

@@ -76,7 +76,8 @@ def _entries(message: BaseMessage, *, show_reasoning: bool) -> Iterator[dict[str
         case HumanMessage():
             yield from _user(message)
         case SystemMessage():
-            role = message.additional_kwargs.get("__openai_role__", "system")
+            given = message.additional_kwargs.get("__openai_role__")
+            role = given if isinstance(given, str) else "system"
             yield _named({"role": role, "content": _content(message.content)}, message)
         case AIMessage():
             yield _assistant(message, show_reasoning=show_reasoning)
@@ -107,11 +108,17 @@ def _user(message: HumanMessage) -> Iterator[dict[str, Any]]:
     for block in message.content:
         match block:
             case {"type": "tool_result", "tool_use_id": str(call_id), **result}:
-                yield _tool(call_id, cast("_Content", result.get("content") or ""))
+                yield _tool(call_id, _result(result.get("content")))
             case _:
                 rest.append(block)
     if rest or not message.content:
         yield _named({"role": "user", "content": _content(rest)}, message)
+
+
+def _result(content: Any) -> _Content:
+    if content and not isinstance(content, str | list):
+        raise invalid_input("A tool's result is neither text nor a list of blocks.")
+    return cast("_Content", content or "")
 
 
 def _tool(call_id: str, content: _Content) -> dict[str, Any]:
@@ -137,12 +144,22 @@ def _assistant(message: AIMessage, *, show_reasoning: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {"role": "assistant", "content": text}
     if calls:
         entry |= {"content": text or None, "tool_calls": calls}
-    for legacy in ("function_call", "refusal"):
-        if message.additional_kwargs.get(legacy):
-            entry[legacy] = message.additional_kwargs[legacy]
+    if call := message.additional_kwargs.get("function_call"):
+        entry["function_call"] = _function_call(call)
+    refusal = message.additional_kwargs.get("refusal")
+    if refusal and isinstance(refusal, str):
+        entry["refusal"] = refusal
     if show_reasoning and (thought := "".join(_thought(message))):
         entry["reasoning_content"] = thought
     return _named(entry, message)
+
+
+def _function_call(call: Any) -> dict[str, str]:
+    """Return the older kind of call, without what others may keep in it."""
+    match call:
+        case {"name": str(name), "arguments": str(arguments)}:
+            return {"name": name, "arguments": arguments}
+    raise invalid_input("A message's function_call is no call.")
 
 
 def _said(content: _Content) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.tool import invalid_tool_call
@@ -149,7 +148,7 @@ def _message(answer: AnswerReader, delta: Delta, metadata: dict[str, Any]) -> AI
 def _parsed(call: Call) -> ToolCall | None:
     try:
         parsed = parse_tool_call(call.as_wire())
-    except (OutputParserException, RecursionError):  # the first quotes the arguments
+    except (ValueError, RecursionError):  # too many digits, and what quotes all of it
         return None
     if parsed is None or not isinstance(parsed["args"], dict):
         return None  # AIMessage would refuse it with an error that quotes it

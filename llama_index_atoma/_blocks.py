@@ -133,7 +133,7 @@ def _base64(kind: str, given: bytes | IOBase | None, path: Path | str | None) ->
             f"A block of type {kind!r} holds neither bytes nor a file."
         )
     data = _contents(file)
-    if data is None:
+    if not isinstance(data, bytes):  # nor text: a file may be open as that
         raise InvalidInputError(f"The file of a block of type {kind!r} is unreadable.")
     return _encoded(kind, data)
 

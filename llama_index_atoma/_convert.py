@@ -129,11 +129,12 @@ class _Writer:
 
     def _call(self, call_id: Any, name: str, arguments: Any) -> dict[str, Any]:
         number, self._calls = self._calls, self._calls + 1
+        name = wire_name(name)
         if not isinstance(call_id, str) or not call_id:
             # The same conversation gives the same id, so that prefixes stay cacheable.
             digest = hashlib.sha256(f"{number} {name}".encode()).hexdigest()
             call_id = f"call_{digest[:24]}"
-        return wire_call(call_id, wire_name(name), _arguments(arguments))
+        return wire_call(call_id, name, _arguments(arguments))
 
 
 def _arguments(arguments: Any) -> str:

@@ -174,6 +174,6 @@ class AnswerReader:
             text=said(delta.get("content")),
             thought=thought(delta),
             calls=tuple(self._assembler.read(delta.get("tool_calls"))),
-            function_call=legacy if isinstance(legacy, dict) else None,
+            function_call=legacy if legacy and isinstance(legacy, dict) else None,
             logprobs=logprobs if isinstance(logprobs, dict) else None,
         )

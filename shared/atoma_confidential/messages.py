@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -113,16 +114,12 @@ def not_to_a_model(kind: str) -> InvalidInputError:
     Args:
         kind: The name of its type.
     """
-    return InvalidInputError(
-        f"Content blocks of type {kind!r} cannot be sent to a model."
-    )
+    return InvalidInputError(f"Content blocks {_of(kind)} cannot be sent to a model.")
 
 
 def not_of_a_model(kind: str) -> InvalidInputError:
     """Return the error for one that a model's own message cannot hold."""
-    return InvalidInputError(
-        f"A model's own message cannot hold a block of type {kind!r}."
-    )
+    return InvalidInputError(f"A model's own message cannot hold a block {_of(kind)}.")
 
 
 def wire_call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -142,6 +139,12 @@ def arguments_as_json(arguments: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         pass
     raise InvalidInputError("The arguments of a tool call are not JSON.")
+
+
+def _of(kind: str) -> str:
+    """Name a type; what does not look like the name of one may be content."""
+    is_name = re.fullmatch(r"[\w.:-]{1,64}", kind, re.ASCII)
+    return f"of type {kind!r}" if is_name else "of an unknown type"
 
 
 def _checked_data_url(url: str) -> str:

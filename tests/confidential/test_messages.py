@@ -78,6 +78,13 @@ def test_what_no_message_can_hold_is_named_by_its_kind():
     assert told.startswith("A model's own message cannot hold a block of type 'image'.")
 
 
+@pytest.mark.parametrize("kind", ["", "what was asked", "é", "a\n", "x" * 65])
+def test_what_is_no_name_of_a_kind_may_be_content(kind):
+    told = str(not_to_a_model(kind))
+    assert told.startswith("Content blocks of an unknown type cannot be sent")
+    assert repr(kind) not in told or not kind
+
+
 def test_sounds_and_files():
     assert audio_part(DATA, "mp3") == {
         "type": "input_audio",

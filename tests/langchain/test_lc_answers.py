@@ -88,7 +88,12 @@ def test_a_call_without_arguments_has_none(answer, arguments):
     assert "tool_calls" not in message.additional_kwargs
 
 
-@pytest.mark.parametrize("arguments", ['{"a": ', "[1]", '"s"', "nonsense", "1"])
+# Python refuses to read an integer of more than 4300 digits.
+DIGITS = '{"a": ' + "9" * 5000 + "}"
+BROKEN = ['{"a": ', "[1]", '"s"', "nonsense", "1", DIGITS]
+
+
+@pytest.mark.parametrize("arguments", BROKEN, ids=lambda text: text[:9])
 def test_arguments_that_are_no_object_make_an_invalid_call(answer, arguments):
     message = answer(tool_calls=[call(arguments)], finish_reason="tool_calls")
     assert message.tool_calls == []
@@ -170,6 +175,8 @@ def test_the_older_kind_of_call_is_kept(answer):
     legacy = {"name": "get", "arguments": "{}"}
     message = answer(function_call=legacy, finish_reason="function_call")
     assert message.additional_kwargs["function_call"] == legacy
+    message = answer(function_call={}, finish_reason="stop")
+    assert "function_call" not in message.additional_kwargs
 
 
 def test_usage_in_langchains_terms(answer, engine):

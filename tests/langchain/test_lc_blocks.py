@@ -212,6 +212,11 @@ def test_a_tool_may_answer_with_an_image(sent):
             {"type": "text-plain", "url": LINK, "mime_type": "text/plain"},
             "readable text",
         ),
+        ({"type": "non_standard", "value": "text"}, "'non_standard'"),
+        ({"type": "input_audio", "input_audio": "text"}, "'input_audio'"),
+        ({"type": "what was asked"}, "of an unknown type"),
+        ({"type": "tool_result", "tool_use_id": "1", "content": 7}, "tool's result"),
+        ({"type": "tool_result", "tool_use_id": "1", "content": [None]}, "has no type"),
     ],
 )
 def test_what_cannot_be_carried_is_refused(
@@ -222,6 +227,17 @@ def test_what_cannot_be_carried_is_refused(
     assert canary not in str(caught.value)
     assert caught.value.exposure is errors.Exposure.NOTHING
     assert engine.asked == []
+
+
+@pytest.mark.parametrize("extras", [None, "text", ["detail"], {"detail": 7}])
+def test_extras_that_are_none_are_not_sent(sent, extras):
+    block = {"type": "image", "url": LINK, "detail": None, "extras": extras}
+    assert sent(block) == {"type": "image_url", "image_url": {"url": LINK}}
+
+
+def test_the_name_of_a_file_is_a_text(sent):
+    block = {"type": "file", "base64": PDF, "mime_type": "application/pdf", "name": 7}
+    assert sent(block)["file"] == FILE | {"filename": "document"}
 
 
 def test_a_model_says_no_images(scripted_chat, engine):

@@ -182,6 +182,26 @@ def test_reasoning_is_passed_back_as_chosen(
     assert [message.get("reasoning_content") for message in said] == shown
 
 
+@pytest.mark.parametrize(
+    "call", ["f", 7, {"name": "f"}, {"name": "f", "arguments": {}}, {"arguments": "{}"}]
+)
+def test_an_older_call_that_is_none_is_refused(scripted_chat, engine, call):
+    message = AIMessage("", additional_kwargs={"function_call": call})
+    with pytest.raises(errors.InvalidInputError, match="no call"):
+        scripted_chat.invoke([message])
+    assert engine.asked == []
+
+
+def test_of_what_others_keep_beside_a_message_only_texts_are_sent(sent):
+    call = {"name": "f", "arguments": "{}"}
+    kept = {"refusal": ["No."], "function_call": call | {"parsed": {}}}
+    assert sent(AIMessage("a", additional_kwargs=kept)) == [
+        {"role": "assistant", "content": "a", "function_call": call}
+    ]
+    message = SystemMessage("x", additional_kwargs={"__openai_role__": ["developer"]})
+    assert sent(message) == [{"role": "system", "content": "x"}]
+
+
 def test_an_unknown_message_is_refused_by_its_class_alone(
     scripted_chat, engine, canary
 ):

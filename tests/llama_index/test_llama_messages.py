@@ -196,6 +196,7 @@ SECRET = "do-not-show-this"
         (DocumentBlock(data=SECRET.encode()), "document_mimetype"),
         (ImageBlock(url=f"data:image/png;base64,{SECRET}@"), "valid base64"),
         (AudioBlock(audio=io.BytesIO(b""), format="wav"), "no bytes"),
+        (AudioBlock(audio=io.StringIO(SECRET), format="wav"), "unreadable"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_name(wire, engine, block, named):
@@ -284,6 +285,13 @@ def test_ids_are_made_where_missing_and_used_for_the_results(wire):
     assert len(set(ids)) == 2
     assert [m["tool_call_id"] for m in messages[1:]] == ids
     assert wire(*history) == messages, "the same history gives the same ids"
+
+
+def test_an_id_is_made_of_any_name(wire):
+    (message,) = wire(assistant(call("half \ud800", None)))
+    (one,) = message["tool_calls"]
+    assert one["function"]["name"] == "half__"
+    assert one["id"].startswith("call_")
 
 
 def test_a_result_without_a_call_is_refused(wire):
