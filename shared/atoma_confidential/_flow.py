@@ -163,6 +163,8 @@ class _Exchange:
         self._request = request
         self._unopened: _Unopened | None = None
         self._unbound = False
+        self._probed = False
+        self._bought: dict[int, str | None] = {}
         self.left = Exposure.NOTHING
 
     def sealed(self) -> Flow[Answer]:
@@ -177,7 +179,8 @@ class _Exchange:
         if session.stream_mode == "live":
             return (yield from self._live(node, refuse_reuse=False))
         if session.stream_mode == "auto":
-            if self._is_unknown(node.lease):
+            if self._is_unknown(node.lease) and not self._probed:
+                self._probed = True
                 yield from self._probe(node)
                 node = yield from self._lock()
             shown = session.nonces.get(node.lease.recipient.public_key)
@@ -244,7 +247,10 @@ class _Exchange:
             reply = cast("Reply | None", (yield Alone(f"lock {request.model}", steps)))
         if reply is None:
             reply = yield from self._make(send)
-        return _wire.parse_lease(reply.body, units=request.units)
+        lease = _wire.parse_lease(reply.body, units=request.units)
+        # A node may know a new stack by its digest only, which one lock is told.
+        digest = self._bought.setdefault(lease.stack, lease.purchase)
+        return replace(lease, purchase=lease.purchase or digest)
 
     def _reserve_first(self, send: Send) -> Flow[Reply | None]:
         """Make the first lock for a model, unless another has done so (4.5)."""

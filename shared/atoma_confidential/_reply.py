@@ -188,16 +188,16 @@ class StreamOpener:
 
     def _note_nonce(self, nonce: bytes) -> None:
         """Only authenticated nonces count: a relay must not choose what we see."""
-        if self.nonce_reused:
-            return
-        if nonce not in self._nonces:
-            self._nonces.add(nonce)
-            return
-        self.nonce_reused = True
-        self._nonces.clear()
-        self._on_nonce_reuse()
-        if self._refuse_nonce_reuse:
-            raise NonceReuseError("The node repeated a nonce.", self.exposure)
+        is_new = nonce not in self._nonces
+        self._nonces.add(nonce)
+        if not is_new and not self.nonce_reused:
+            self.nonce_reused = True
+            self._on_nonce_reuse()
+            if self._refuse_nonce_reuse:
+                raise NonceReuseError("The node repeated a nonce.", self.exposure)
+        if self.nonce_reused and len(self._nonces) > 1:
+            # No node does both: an event was sent a second time.
+            raise NonceReuseError("A nonce came again among others.", self.exposure)
 
 
 class _Ends:

@@ -43,7 +43,9 @@ class CutReply(Response):
     """Promises the whole of another response and sends half of it."""
 
     def __init__(self, whole: Response) -> None:
-        super().__init__(whole.body, whole.status_code, dict(whole.headers))
+        super().__init__(whole.body, whole.status_code)
+        # As they are: a stream has no length, and must not get one here.
+        self.raw_headers = whole.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive

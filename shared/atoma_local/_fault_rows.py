@@ -33,9 +33,11 @@ def refuse(
     text: str | None = None,
     code: str | None = None,
     retry_after: str | None = None,
+    date: str | None = None,
 ) -> Fault:
     """Refuse in the proxy's error JSON."""
-    headers = None if retry_after is None else {"Retry-After": retry_after}
+    fields = {"Retry-After": retry_after, "Date": date}
+    headers = {name: value for name, value in fields.items() if value is not None}
     answer = refusal(status, text, code=code, headers=headers)
     return Fault(stage, raising(answer), f"{status}: {about}")
 

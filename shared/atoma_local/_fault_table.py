@@ -28,6 +28,7 @@ from ._refusals import refusal
 from ._stream_faults import ENGINE_ERROR, STREAM_FAULTS
 from .faults import Call, Fault
 from .node import NodeError, to_base64
+from .streaming import EventStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,10 @@ def _rotate(_value: Any, call: Call) -> None:
 
 
 def _rotate_after(response: Response, call: Call) -> Response:
-    call.node.rotate()
+    if isinstance(response, EventStream):  # its events are not yet sealed
+        response.on_end(call.node.rotate)
+    else:
+        call.node.rotate()
     return response
 
 
@@ -164,6 +168,7 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
         429,
         "too many requests, with a date in N seconds",
         retry_after=formatdate(time.time() + seconds, usegmt=True),
+        date=formatdate(time.time(), usegmt=True),
     ),
     "post-429-retry-garbage": refuse(
         "post",
@@ -199,6 +204,7 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "stack-unindexed": Fault(
         "open", _unindexed, "the node knows the stack only by X-Tx-Digest"
     ),
+    "stack-unknown": _node(400, "the node does not know a stack, even by its digest"),
     "key-rotated-before-open": Fault(
         "open", _rotate, "the node restarted after the lock, with a new key"
     ),

@@ -270,3 +270,24 @@ def test_a_stream_that_stays_closed_is_asked_for_once_more_if_nothing_came(
     assert type(caught.value) is ac.OpenError
     assert caught.value.exposure is Exposure.SEALED
     assert len(posts(atoma)) == requests
+
+
+def test_one_canary_is_enough_for_a_call(make_atoma, connect, delays):
+    atoma = make_atoma()
+    atoma.faults.always("post-425")
+    with pytest.raises(ac.StackUnavailableError):
+        connect(atoma).stream()
+    assert len(posts(atoma)) == 1 + 4
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_an_event_that_comes_again_is_refused_in_live_mode(make_atoma, connect, number):
+    """A node repeats its nonce in all events, or in none."""
+    atoma = make_atoma()
+    atoma.faults.always(f"stream-duplicated:{number}")
+    with (
+        pytest.warns(ac.ConfidentialityWarning),
+        pytest.raises(ac.NonceReuseError) as caught,
+    ):
+        connect(atoma, stream_mode="live").stream()
+    assert caught.value.exposure is Exposure.SEALED
