@@ -1,8 +1,8 @@
 """The one exchange: lock, appraise, seal, send, open; repeated where that is safe.
 
-Generators that yield what is to be done (`Send`, `Sleep`, `Alone`) and are resumed with
-what came of it. No I/O, no clock and no framework live here; the shells, `client` and
-`async_client`, hold no decision of the protocol.
+Generators that yield what is to be done (`Send`, `Sleep`, `Alone`, `Begin`) and are
+resumed with what came of it. No I/O, no clock and no framework live here; the shells,
+`client` and `async_client`, hold no decision of the protocol.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ._attempts import repeated, succeed
 from ._canary import canary_request, send_canary
 from ._reply import Opened, StreamOpener, check_answer, open_answer
 from ._request import Request
-from ._session import Alone, Flow, Reply, Send, Session, Shown
+from ._session import Alone, Begin, Begun, Flow, Reply, Send, Session, Shown
 from ._signatures import Signatures
 from ._wire import Lease
 from .attestation import AttestationResult
@@ -66,14 +66,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LiveAnswer:
-    """A stream whose head is there; the shell feeds its bytes to the opener.
+    """A stream whose first chunk is there.
 
     Attributes:
-        source: Where the shell reads those bytes; see `Reply`.
+        stream: That chunk, and what yields the others.
+        opener: What opens them.
         attestation: Why the node's key was accepted; None for a plain endpoint.
     """
 
-    source: Any
+    stream: Begun
     opener: StreamOpener
     _verdict: Verdict
     attestation: AttestationResult | None = None
@@ -123,7 +124,8 @@ def exchange(session: Session, request: Request) -> Flow[Answer]:
 def exchange_stream(session: Session, request: Request) -> Flow[Answer | LiveAnswer]:
     """Get one answer as a stream, or whole where a stream would not be confidential.
 
-    Nothing is repeated once the head of a stream is there.
+    Nothing is repeated once the first chunk of a stream is there; one that does not
+    open may be sealed under the node's next key (protocol 4.7).
     """
     this = _Exchange(session, request)
     attempt = this.sealed_stream if session.confidential else this.plain_stream
@@ -161,6 +163,8 @@ class _Exchange:
         self._request = request
         self._unopened: _Unopened | None = None
         self._unbound = False
+        self._probed = False
+        self._bought: dict[int, str | None] = {}
         self.left = Exposure.NOTHING
 
     def sealed(self) -> Flow[Answer]:
@@ -175,7 +179,8 @@ class _Exchange:
         if session.stream_mode == "live":
             return (yield from self._live(node, refuse_reuse=False))
         if session.stream_mode == "auto":
-            if self._is_unknown(node.lease):
+            if self._is_unknown(node.lease) and not self._probed:
+                self._probed = True
                 yield from self._probe(node)
                 node = yield from self._lock()
             shown = session.nonces.get(node.lease.recipient.public_key)
@@ -199,7 +204,9 @@ class _Exchange:
             return (yield from self._plain_whole(stream="buffered"))
         reply = yield from self._send_plain(stream=True)
         _check_event_stream(reply, Exposure.PLAIN)
-        return LiveAnswer(reply.source, StreamOpener(None), Verdict.plain("live"))
+        opener = StreamOpener(None)
+        begun = cast("Begun", (yield Begin(reply.source, opener)))
+        return LiveAnswer(begun, opener, Verdict.plain("live"))
 
     def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
         """Make a request, and remember what has left the process with it."""
@@ -240,7 +247,10 @@ class _Exchange:
             reply = cast("Reply | None", (yield Alone(f"lock {request.model}", steps)))
         if reply is None:
             reply = yield from self._make(send)
-        return _wire.parse_lease(reply.body, units=request.units)
+        lease = _wire.parse_lease(reply.body, units=request.units)
+        # A node may know a new stack by its digest only, which one lock is told.
+        digest = self._bought.setdefault(lease.stack, lease.purchase)
+        return replace(lease, purchase=lease.purchase or digest)
 
     def _reserve_first(self, send: Send) -> Flow[Reply | None]:
         """Make the first lock for a model, unless another has done so (4.5)."""
@@ -310,7 +320,8 @@ class _Exchange:
             check_signature=signatures.check if session.signatures == "all" else None,
         )
         verdict = self._verdict(node, "live", signatures.outcome)
-        return LiveAnswer(reply.source, stream, verdict, node.why, signatures)
+        begun = cast("Begun", (yield Begin(reply.source, stream)))
+        return LiveAnswer(begun, stream, verdict, node.why, signatures)
 
     def _is_unknown(self, lease: Lease) -> bool:
         key = lease.recipient.public_key

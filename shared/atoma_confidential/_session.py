@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from ._findings import Findings
+from ._reply import StreamOpener
 from .attestation import TrustPolicy
 from .errors import ConfidentialityWarning, Exposure
 from .parameters import SignatureMode, StreamMode
@@ -16,6 +17,8 @@ from .retry import RetryPolicy
 __all__ = [
     "AGENT",
     "Alone",
+    "Begin",
+    "Begun",
     "Flow",
     "Reply",
     "Send",
@@ -90,9 +93,36 @@ class Reply:
     source: Any = None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Begin:
+    """A stream for the shell to read as far as its first chunk.
+
+    Attributes:
+        source: Where its bytes are; see `Reply`.
+        opener: What they are fed to.
+    """
+
+    source: Any
+    opener: StreamOpener
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Begun:
+    """A stream that has begun.
+
+    Attributes:
+        first: Its first chunk.
+        rest: What yields the others, and hangs up when it is closed; the shell's.
+    """
+
+    first: dict[str, Any]
+    rest: Any
+
+
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Send | Sleep | Alone, Any, T]
-"""Resumed with the `Reply` to a `Send`, and with the result of `Alone` steps."""
+Flow: TypeAlias = Generator[Send | Sleep | Alone | Begin, Any, T]
+"""Resumed with the `Reply` to a `Send`, with the result of `Alone` steps, and with what
+has `Begun`."""
 
 
 @dataclass(slots=True, repr=False)

@@ -18,7 +18,6 @@ from ._appraise import appraise_anew
 from ._embed import Part, embed_batch
 from ._flow import (
     Answer,
-    LiveAnswer,
     exchange,
     exchange_stream,
     list_models,
@@ -29,7 +28,7 @@ from ._loops import LoopLocal
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
 from ._wire import Model
@@ -202,6 +201,8 @@ class AsyncClient:
                             await asyncio.sleep(step.seconds)
                         case Alone():
                             result = await self._alone(step)
+                        case Begin():
+                            result = await self._read_first(step)
                         case _:
                             result = await self._send(step)
                             source = result.source
@@ -271,19 +272,25 @@ class AsyncClient:
             for chunk in as_chunks(answer.body):
                 yield chunk
         else:
-            async with aclosing(self._events(answer)) as chunks:
-                async for chunk in chunks:
+            async with aclosing(answer.stream.rest) as rest:
+                yield answer.stream.first
+                async for chunk in rest:
                     yield chunk
         stream.attestation = answer.attestation
         stream.verdict = answer.verdict
 
-    async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
-        response: httpx.Response = live.source
+    async def _read_first(self, step: Begin) -> Begun:
+        chunks = self._events(step)
+        # There is one: what ends before its first chunk has raised.
+        return Begun(await anext(chunks), chunks)
+
+    async def _events(self, step: Begin) -> AsyncGenerator[dict[str, Any], None]:
+        response: httpx.Response = step.source
         idle = Idle(self._connection.limits.idle)
         async with aclosing(response):
             try:
                 async for data in response.aiter_bytes():
-                    for chunk in live.opener.feed(data):
+                    for chunk in step.opener.feed(data):
                         yield chunk
                         idle.restart()
                     if idle.too_long:
@@ -292,7 +299,7 @@ class AsyncClient:
                 idle.silent = True
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
-        live.opener.finish(stalled=idle.too_long)
+        step.opener.finish(stalled=idle.too_long)
 
 
 class _Loop:

@@ -21,7 +21,6 @@ from ._deadline import DeadlineTransport, deadline
 from ._embed import Part, embed_batch
 from ._flow import (
     Answer,
-    LiveAnswer,
     exchange,
     exchange_stream,
     list_models,
@@ -31,7 +30,7 @@ from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._turns import ThreadTurns
@@ -260,6 +259,8 @@ class Client:
                             time.sleep(step.seconds)
                         case Alone():
                             result = self._alone(step)
+                        case Begin():
+                            result = self._read_first(step)
                         case _:
                             result = self._send(step)
                             source = result.source
@@ -335,17 +336,24 @@ class Client:
         if isinstance(answer, Answer):
             yield from as_chunks(answer.body)
         else:
-            yield from self._events(answer)
+            with closing(answer.stream.rest) as rest:
+                yield answer.stream.first
+                yield from rest
         stream.attestation = answer.attestation
         stream.verdict = answer.verdict
 
-    def _events(self, live: LiveAnswer) -> Iterator[dict[str, Any]]:
-        response: httpx.Response = live.source
+    def _read_first(self, step: Begin) -> Begun:
+        chunks = self._events(step)
+        # There is one: what ends before its first chunk has raised.
+        return Begun(next(chunks), chunks)
+
+    def _events(self, step: Begin) -> Iterator[dict[str, Any]]:
+        response: httpx.Response = step.source
         idle = Idle(self._connection.limits.idle)
         with closing(response):
             try:
                 for data in response.iter_bytes():
-                    for chunk in live.opener.feed(data):
+                    for chunk in step.opener.feed(data):
                         yield chunk
                         idle.restart()
                     if idle.too_long:
@@ -354,7 +362,7 @@ class Client:
                 idle.silent = True
             except httpx.HTTPError:
                 pass  # an end is judged by what was opened, not by how it came
-        live.opener.finish(stalled=idle.too_long)
+        step.opener.finish(stalled=idle.too_long)
 
 
 def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "CutReply",
     "SilentReply",
     "break_embeddings",
+    "change_all_vectors",
     "change_vectors",
     "flip_bit",
 ]
@@ -42,7 +43,9 @@ class CutReply(Response):
     """Promises the whole of another response and sends half of it."""
 
     def __init__(self, whole: Response) -> None:
-        super().__init__(whole.body, whole.status_code, dict(whole.headers))
+        super().__init__(whole.body, whole.status_code)
+        # As they are: a stream has no length, and must not get one here.
+        self.raw_headers = whole.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
@@ -72,16 +75,22 @@ def change_vectors(
     answer: dict[str, Any], edit: Callable[[list[float]], list[float]]
 ) -> dict[str, Any]:
     """Edit the last vector, in whichever of the two encodings it is."""
+    return break_embeddings(answer, lambda data: [*data[:-1], _change(data[-1], edit)])
 
-    def change(data: list[Any]) -> list[Any]:
-        item = data[-1]
-        vector = item["embedding"]
-        if isinstance(vector, str):
-            raw = base64.b64decode(vector)
-            floats = edit(list(struct.unpack(f"<{len(raw) // 4}f", raw)))
-            vector = to_base64(struct.pack(f"<{len(floats)}f", *floats))
-        else:
-            vector = edit(vector)
-        return [*data[:-1], item | {"embedding": vector}]
 
-    return break_embeddings(answer, change)
+def change_all_vectors(
+    answer: dict[str, Any], edit: Callable[[list[float]], list[float]]
+) -> dict[str, Any]:
+    """Edit each vector, likewise."""
+    return break_embeddings(answer, lambda data: [_change(d, edit) for d in data])
+
+
+def _change(
+    item: dict[str, Any], edit: Callable[[list[float]], list[float]]
+) -> dict[str, Any]:
+    vector = item["embedding"]
+    if not isinstance(vector, str):
+        return item | {"embedding": edit(vector)}
+    raw = base64.b64decode(vector)
+    floats = edit(list(struct.unpack(f"<{len(raw) // 4}f", raw)))
+    return item | {"embedding": to_base64(struct.pack(f"<{len(floats)}f", *floats))}

@@ -18,50 +18,27 @@ from ._fault_replies import (
     CutReply,
     SilentReply,
     break_embeddings,
+    change_all_vectors,
     change_vectors,
     flip_bit,
 )
-from ._refusals import RefusedError, refusal
+from ._fault_rows import html_page, raising, redirect, refuse, send, text_refusal
+from ._lock_faults import LOCK_FAULTS
+from ._refusals import refusal
 from ._stream_faults import ENGINE_ERROR, STREAM_FAULTS
-from .faults import Call, Fault, Stage
+from .faults import Call, Fault
 from .node import NodeError, to_base64
+from .streaming import EventStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["FAULTS", "find_fault"]
 
-ORDER_8_POINT = "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"
 CONTEXT_TOO_LONG = (
     "Request error: This model's maximum context length is 8192 tokens. However, "
     "you requested 9000 tokens. Please reduce the length of the messages."
 )
-
-
-def _raise(error: Exception) -> Callable[[Any, Call], Any]:
-    def apply(_value: Any, _call: Call) -> Any:
-        # One row serves many requests: without this its traceback would grow.
-        raise error.with_traceback(None)
-
-    return apply
-
-
-def _refuse(
-    stage: Stage,
-    status: int,
-    about: str,
-    *,
-    text: str | None = None,
-    code: str | None = None,
-    retry_after: str | None = None,
-) -> Fault:
-    headers = None if retry_after is None else {"Retry-After": retry_after}
-    answer = refusal(status, text, code=code, headers=headers)
-    return Fault(stage, _raise(answer), f"{status}: {about}")
-
-
-def _send(stage: Stage, response: Response, about: str) -> Fault:
-    return Fault(stage, _raise(RefusedError(response)), about)
 
 
 def _in_place(body: bytes, about: str) -> Fault:
@@ -70,24 +47,7 @@ def _in_place(body: bytes, about: str) -> Fault:
 
 
 def _node(status: int, about: str) -> Fault:
-    return Fault("open", _raise(NodeError(status)), f"{status} of the node: {about}")
-
-
-def _redirect(stage: Stage) -> Fault:
-    to = {"Location": "http://127.0.0.1:9/elsewhere"}
-    return _send(stage, Response(status_code=307, headers=to), "307: a redirect")
-
-
-def _html(stage: Stage) -> Fault:
-    page = HTMLResponse("<html><h1>502 Bad Gateway</h1></html>", status_code=502)
-    return _send(stage, page, "502: a gateway's HTML page")
-
-
-def _lock_key(key: str | Callable[[Call], str], about: str) -> Fault:
-    def apply(reply: dict[str, Any], call: Call) -> dict[str, Any]:
-        return reply | {"public_key": key if isinstance(key, str) else key(call)}
-
-    return Fault("lock-reply", apply, about)
+    return Fault("open", raising(NodeError(status)), f"{status} of the node: {about}")
 
 
 def _field(name: str, value: Callable[[dict[str, Any]], Any], about: str) -> Fault:
@@ -115,7 +75,10 @@ def _rotate(_value: Any, call: Call) -> None:
 
 
 def _rotate_after(response: Response, call: Call) -> Response:
-    call.node.rotate()
+    if isinstance(response, EventStream):  # its events are not yet sealed
+        response.on_end(call.node.rotate)
+    else:
+        call.node.rotate()
     return response
 
 
@@ -126,6 +89,17 @@ def _shorter(name: str) -> Callable[[dict[str, Any]], str]:
 def _unindexed(_value: Any, call: Call) -> None:
     if "x-tx-digest" not in call.headers:
         raise NodeError(400)
+
+
+def _unreachable(_value: Any, call: Call) -> None:
+    # Chat and completions have a status of their own for it (protocol 8.3).
+    if call.path.endswith("/embeddings"):
+        raise refusal(500, "Failed to connect to the node")
+    raise refusal(429)
+
+
+def _halved(vector: list[float]) -> list[float]:
+    return vector[: len(vector) // 2]
 
 
 def _gzip(response: Response, _: Call) -> Response:
@@ -152,106 +126,75 @@ def _bad_signature(reply: dict[str, Any]) -> str:
 
 
 FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
-    # -- the lock ----------------------------------------------------------------
-    "lock-400-concurrent": _refuse(
-        "lock",
-        400,
-        "another request is buying a stack",
-        text="Request error: Unsupported endpoint: /v1/nodes/lock",
-    ),
-    "lock-401": _refuse("lock", 401, "the token is not known"),
-    "lock-402": _refuse("lock", 402, "the balance is too low for a stack"),
-    "lock-429": _refuse("lock", 429, "too many locks at a time"),
-    "lock-429-retry-after": lambda seconds: _refuse(
-        "lock",
-        429,
-        "too many locks at a time, with N seconds to wait",
-        retry_after=str(seconds),
-    ),
-    "lock-500": _refuse("lock", 500, "the proxy fails"),
-    "lock-500-no-key": _refuse(
-        "lock",
-        500,
-        "a stack was bought on a node without a key",
-        text="Node public key not found",
-    ),
-    "lock-502-html": _html("lock"),
-    "lock-503": _refuse("lock", 503, "no node serves the model"),
-    "lock-503-retry-after": lambda seconds: _refuse(
-        "lock",
-        503,
-        "no node serves the model, with N seconds to wait",
-        retry_after=str(seconds),
-    ),
-    "lock-307": _redirect("lock"),
-    "lock-key-short": _lock_key(to_base64(bytes(31)), "the node's key has 31 bytes"),
-    "lock-key-long": _lock_key(to_base64(bytes(33)), "the node's key has 33 bytes"),
-    "lock-key-zero": _lock_key(to_base64(bytes(32)), "the node's key is all zeros"),
-    "lock-key-low-order": _lock_key(
-        to_base64(bytes.fromhex(ORDER_8_POINT)), "the node's key is of order 8"
-    ),
-    "lock-key-urlsafe": _lock_key(
-        to_base64(b"\xff" * 32).replace("/", "_"), "the node's key in URL-safe base64"
-    ),
-    "lock-key-stale": _lock_key(
-        lambda call: to_base64(call.node.former_public_key),
-        "the key that the node had before it was rotated",
-    ),
-    "lock-key-substituted": _lock_key(
-        lambda _: to_base64(secrets.token_bytes(32)), "the key of a man in the middle"
-    ),
-    "lock-no-stack-id": Fault(
-        "lock-reply",
-        lambda reply, _: reply | {"stack_small_id": None},
-        "the stack's id is null",
-    ),
+    **LOCK_FAULTS,
     # -- the request -------------------------------------------------------------
-    "post-400": _refuse("post", 400, "the request is refused"),
-    "post-400-context": _refuse(
+    "post-400": refuse("post", 400, "the request is refused"),
+    "post-400-text": text_refusal("post", 400, "the body is not understood"),
+    "post-400-context": refuse(
         "post", 400, "the input is longer than the model takes", text=CONTEXT_TOO_LONG
     ),
-    "post-400-fiat": _refuse(
+    "post-400-fiat": refuse(
         "post",
         400,
         "the account can only pay in fiat",
         text="Only fiat payments are supported",
         code="FIAT_PAYMENTS_ONLY",
     ),
-    "post-401": _refuse("post", 401, "the token is not known"),
-    "post-402": _refuse("post", 402, "the balance is too low"),
-    "post-403": _refuse(
+    "post-401": refuse("post", 401, "the token is not known"),
+    "post-402": refuse("post", 402, "the balance is too low"),
+    "post-403": refuse(
         "post", 403, "the token may not do this", text="Forbidden", code="FORBIDDEN"
     ),
-    "post-404": _refuse("post", 404, "there is no such endpoint"),
-    "post-413": _send(
+    "post-404": refuse("post", 404, "there is no such endpoint"),
+    "post-405": send("post", Response(status_code=405), "405: the route takes no POST"),
+    "post-413": send(
         "post",
         PlainTextResponse("length limit exceeded", status_code=413),
         "413: the body is larger than the proxy takes",
     ),
+    "post-415": text_refusal("post", 415, "no JSON was sent"),
+    "post-422": text_refusal("post", 422, "a field of the envelope is refused"),
     "post-423": _node(423, "the node has shut the stack"),
-    "post-425": _refuse("post", 425, "the lock expired, or another request used it"),
-    "post-429": _refuse("post", 429, "too many requests"),
-    "post-429-retry-after": lambda seconds: _refuse(
+    "post-425": refuse("post", 425, "the lock expired, or another request used it"),
+    "post-429": refuse("post", 429, "too many requests"),
+    "post-429-retry-after": lambda seconds: refuse(
         "post",
         429,
         "too many requests, with N seconds to wait",
         retry_after=str(seconds),
     ),
-    "post-429-retry-date": lambda seconds: _refuse(
+    "post-429-retry-date": lambda seconds: refuse(
         "post",
         429,
         "too many requests, with a date in N seconds",
         retry_after=formatdate(time.time() + seconds, usegmt=True),
+        date=formatdate(time.time(), usegmt=True),
     ),
-    "post-500": _refuse("post", 500, "the proxy fails"),
+    "post-429-retry-garbage": refuse(
+        "post",
+        429,
+        "too many requests, and a wait that is none",
+        retry_after="soon",
+    ),
+    "post-500": refuse("post", 500, "the proxy fails"),
     "post-500-bad-request": _node(400, "the node does not understand the request"),
     "post-500-node": _node(500, "the node fails"),
-    "post-501": _refuse(
+    "post-500-node-status": _node(502, "a status that the proxy does not pass on"),
+    "post-500-invalid": refuse(
+        "post",
+        500,
+        "the node's answer has no valid signature",
+        text="Invalid response from inference service",
+    ),
+    "post-unreachable": Fault(
+        "post", _unreachable, "the proxy does not reach the node: 429, or 500"
+    ),
+    "post-501": refuse(
         "post", 501, "not implemented", text="Not implemented", code="NOT_IMPLEMENTED"
     ),
-    "post-502-html": _html("post"),
-    "post-503": _refuse("post", 503, "the node is away"),
-    "post-307": _redirect("post"),
+    "post-502-html": html_page("post"),
+    "post-503": refuse("post", 503, "the node is away"),
+    "post-307": redirect("post"),
     "post-silent": Fault("response", lambda *_: SilentReply(), "no answer ever comes"),
     "post-cut": Fault(
         "response",
@@ -261,6 +204,7 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "stack-unindexed": Fault(
         "open", _unindexed, "the node knows the stack only by X-Tx-Digest"
     ),
+    "stack-unknown": _node(400, "the node does not know a stack, even by its digest"),
     "key-rotated-before-open": Fault(
         "open", _rotate, "the node restarted after the lock, with a new key"
     ),
@@ -304,7 +248,7 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
         "usage", lambda _: {"total_tokens": 10**6}, "a usage in clear that is untrue"
     ),
     "reply-clear": Fault(
-        "sealed", _raise(ClearReply()), "the answer comes in clear inside a 200"
+        "sealed", raising(ClearReply()), "the answer comes in clear inside a 200"
     ),
     "reply-error": _in_place(
         b'{"error":{"code":"ERROR","message":"no"}}', "an error in clear inside a 200"
@@ -346,6 +290,11 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "embeddings-short": _vectors(
         lambda vector: vector[:-1], "the last vector has a dimension less"
     ),
+    "embeddings-dimensions": _answer(
+        lambda answer: change_all_vectors(answer, _halved),
+        "every vector has half of the dimensions",
+    ),
+    "embeddings-none": _data(lambda _: [], "no vector at all"),
     "embeddings-nan": _vectors(
         lambda vector: [math.nan, *vector[1:]], "the last vector has a NaN"
     ),

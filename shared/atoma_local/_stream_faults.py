@@ -6,11 +6,18 @@ import enum
 import json
 from typing import TYPE_CHECKING, Any
 
-from ._tool_fragments import interleave_calls, join_calls, unnumber_calls
-from .faults import Fault
+from ._tool_fragments import (
+    interleave_calls,
+    join_calls,
+    put_calls_at_one_index,
+    put_text_before_calls,
+    repeat_names,
+    unnumber_calls,
+)
+from .faults import Call, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["CLEAR_EVENT", "ENGINE_ERROR", "STREAM_FAULTS", "Mark"]
 
@@ -63,6 +70,14 @@ def _chunk_at(
 def _resplit(frames: Frames, size: int) -> Frames:
     body = b"".join(frame for frame in frames if isinstance(frame, bytes))
     return [body[start : start + size] for start in range(0, len(body), size)]
+
+
+def _rotate_before(chunks: Chunks, number: int, call: Call) -> Iterator[dict[str, Any]]:
+    """Let a chunk be sealed under another key than those before it."""
+    for n, chunk in enumerate(chunks):
+        if n == number:
+            call.node.rotate()
+        yield chunk
 
 
 def _finishes(chunk: dict[str, Any]) -> bool:
@@ -128,6 +143,11 @@ STREAM_FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "stream-silent": lambda k: _frames(
         lambda f: [*f[:k], Mark.SILENCE], "not a byte after N events"
     ),
+    "key-rotated-in-stream": lambda k: Fault(
+        "chunks",
+        lambda chunks, call: _rotate_before(chunks, k, call),
+        "the node changes its key before event N of the stream",
+    ),
     # -- what the engine says ----------------------------------------------------
     "stream-engine-error": lambda k: _chunks(
         lambda chunks: [*chunks[:k], dict(ENGINE_ERROR)],
@@ -167,5 +187,14 @@ STREAM_FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     ),
     "tool-calls-unnumbered": _chunks(
         unnumber_calls, "fragments of tool calls without their index"
+    ),
+    "tool-calls-one-index": _chunks(
+        put_calls_at_one_index, "each tool call whole, all at index 0"
+    ),
+    "tool-calls-repeated": _chunks(
+        repeat_names, "each fragment of a tool call with its id and name"
+    ),
+    "tool-calls-and-text": _chunks(
+        put_text_before_calls, "text before the tool calls of an answer"
     ),
 }

@@ -5,7 +5,14 @@ from __future__ import annotations
 from itertools import chain, zip_longest
 from typing import Any
 
-__all__ = ["interleave_calls", "join_calls", "unnumber_calls"]
+__all__ = [
+    "interleave_calls",
+    "join_calls",
+    "put_calls_at_one_index",
+    "put_text_before_calls",
+    "repeat_names",
+    "unnumber_calls",
+]
 
 Chunk = dict[str, Any]
 Fragment = dict[str, Any]
@@ -19,11 +26,7 @@ def join_calls(chunks: list[Chunk]) -> list[Chunk]:
 
 def interleave_calls(chunks: list[Chunk]) -> list[Chunk]:
     """Let the calls take turns, a fragment in each delta."""
-    calls: dict[Any, list[Fragment]] = {}
-    for chunk in chunks:
-        for fragment in _fragments(chunk):
-            calls.setdefault(fragment["index"], []).append(fragment)
-    turns = chain.from_iterable(zip_longest(*calls.values()))
+    turns = chain.from_iterable(zip_longest(*_by_call(chunks).values()))
     return _refill(chunks, [[fragment] for fragment in turns if fragment])
 
 
@@ -34,6 +37,47 @@ def unnumber_calls(chunks: list[Chunk]) -> list[Chunk]:
         for chunk in chunks
     ]
     return _refill(chunks, [fragments for fragments in bare if fragments])
+
+
+def put_calls_at_one_index(chunks: list[Chunk]) -> list[Chunk]:
+    """Send each call whole, and all of them at index 0, as Ollama does."""
+    whole: list[Fragment] = []
+    for fragments in _by_call(chunks).values():
+        arguments = "".join(f["function"].get("arguments") or "" for f in fragments)
+        function = fragments[0]["function"] | {"arguments": arguments}
+        whole.append(fragments[0] | {"index": 0, "function": function})
+    return _refill(chunks, [[fragment] for fragment in whole])
+
+
+def repeat_names(chunks: list[Chunk]) -> list[Chunk]:
+    """Let each fragment say again which call it belongs to."""
+    heads = {index: fragments[0] for index, fragments in _by_call(chunks).items()}
+    repeated = [
+        [_headed(f, heads[f["index"]]) for f in _fragments(chunk)] for chunk in chunks
+    ]
+    return _refill(chunks, [fragments for fragments in repeated if fragments])
+
+
+def put_text_before_calls(chunks: list[Chunk]) -> list[Chunk]:
+    """Say something before the first call."""
+    first = next((n for n, chunk in enumerate(chunks) if _fragments(chunk)), None)
+    if first is None:
+        return chunks
+    said = [c | {"delta": {"content": "I look."}} for c in chunks[first]["choices"]]
+    return [*chunks[:first], chunks[first] | {"choices": said}, *chunks[first:]]
+
+
+def _headed(fragment: Fragment, head: Fragment) -> Fragment:
+    function = fragment["function"] | {"name": head["function"]["name"]}
+    return fragment | {"id": head["id"], "type": "function", "function": function}
+
+
+def _by_call(chunks: list[Chunk]) -> dict[Any, list[Fragment]]:
+    calls: dict[Any, list[Fragment]] = {}
+    for chunk in chunks:
+        for fragment in _fragments(chunk):
+            calls.setdefault(fragment["index"], []).append(fragment)
+    return calls
 
 
 def _fragments(chunk: Chunk) -> list[Fragment]:

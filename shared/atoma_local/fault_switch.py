@@ -18,6 +18,7 @@ __all__ = ["FaultRow", "FaultSwitch", "list_faults"]
 PLACES = {
     "lock": "lock",
     "lock-reply": "lock",
+    "locks": "lock",
     "post": "proxy",
     "open": "node",
     "seal": "node",

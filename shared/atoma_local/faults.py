@@ -20,6 +20,7 @@ __all__ = ["Call", "Fault", "Faults", "Stage"]
 Stage = Literal[
     "lock",  # None; before a lock is granted; may raise
     "lock-reply",  # the JSON object that grants a lock
+    "locks",  # the `Stack` that a request names, before a lock on it is used up
     "post",  # None; the lock is used up, the node not yet contacted; may raise
     "open",  # None; at the node, before it opens the request; may raise
     "answer",  # the engine's JSON object, before it is hashed, signed and sealed

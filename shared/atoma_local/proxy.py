@@ -106,12 +106,12 @@ class Proxy:
         raw = await request.body()
         envelope = parse_envelope(raw)
         units = optional_u64(envelope, "num_compute_units", DEFAULT_UNITS)
-        stack = self._consume(envelope["stack_small_id"], units)
+        call = self._call(request, envelope)
+        stack = self._consume(call, envelope["stack_small_id"], units)
         release = 0 if endpoint == EMBEDDINGS else units  # an upstream leak (4.4)
         extract_json(
             request, raw
         )  # the handler's extractor runs after the lock is gone
-        call = self._call(request, envelope)
         try:
             self._check_length(request, raw, envelope, endpoint)
             self.serving.faults.apply("post", None, call)
@@ -146,7 +146,9 @@ class Proxy:
         headers = dict(request.headers)
         return Call(self.serving.node, request.url.path, headers, envelope or {})
 
-    def _consume(self, small_id: int, units: int) -> Stack:
+    def _consume(self, call: Call, small_id: int, units: int) -> Stack:
+        if named := self.stacks.stacks.get(small_id):
+            self.serving.faults.apply("locks", named, call)
         try:
             return self.stacks.consume(small_id, units=units, now=self.clock())
         except UnknownStackError as error:

@@ -6,8 +6,9 @@ Pure: the time comes in as an argument, and nothing here knows HTTP.
 from __future__ import annotations
 
 import heapq
+import math
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Stack:
     def free(self) -> int:
         """Units that a new lock may still reserve."""
         return self.size - self.used - self.reserved
+
+    def expire_locks(self) -> None:
+        """Let every lock run out, as if its time were over."""
+        self.locks = [replace(lock, expires_at=-math.inf) for lock in self.locks]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ._stream_faults import Mark
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -45,6 +45,11 @@ class EventStream(Response):
             (b"cache-control", b"no-cache"),
         ]
         self._frames = frames
+        self._on_end: Callable[[], None] = lambda: None
+
+    def on_end(self, call: Callable[[], None]) -> None:
+        """Call back when the last frame is there."""
+        self._on_end = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the frames or the client's patience end."""
@@ -71,6 +76,7 @@ class EventStream(Response):
             if frame is Mark.CUT:
                 return  # a body that was not ended makes the server hang up
             if frame is None:
+                self._on_end()
                 await send(body | {"more_body": False})
                 return
             await send(body | {"body": frame})

@@ -293,3 +293,22 @@ def test_a_text_that_a_server_finds_too_large_is_named(make_atoma, connect):
     atoma.faults.always("post-413")
     with pytest.raises(ac.PayloadTooLargeError, match=r"Texts 0 to 0: "):
         connect(atoma).embed([SECRET, QUESTION])
+
+
+def test_a_stack_that_a_call_bought_stays_known_by_its_digest(
+    make_atoma, connect, delays
+):
+    """The second lock on it is told no digest, and the node has not yet indexed it."""
+    atoma = make_atoma(owns_stack=False)
+    atoma.faults.always("stack-unindexed")
+    atoma.faults.once("post-425")
+    assert connect(atoma).chat().verdict.sealed
+    assert atoma.purchases == 1
+
+
+def test_a_bought_stack_that_stays_unknown_is_named(make_atoma, connect, delays):
+    atoma = make_atoma(owns_stack=False)
+    atoma.faults.always("stack-unknown")
+    with pytest.raises(ac.StackNotIndexedError):
+        connect(atoma).chat()
+    assert len(posts(atoma)) == 2

@@ -3,7 +3,7 @@
 import warnings
 
 import pytest
-from shells import MESSAGES, posts, text_of
+from shells import MESSAGES, locks, posts, text_of
 
 import atoma_confidential as ac
 from atoma_confidential import Exposure
@@ -241,3 +241,53 @@ def test_tool_calls_have_the_same_shape_whole_and_live(make_atoma, connect):
 
     assert calls(whole[0]) == calls(live[0])
     assert calls(live[0])[0] == {0: "count_bottles"}
+
+
+def test_a_stream_whose_first_event_does_not_open_is_asked_for_again(
+    make_atoma, connect, delays
+):
+    """The node changed its key while the engine worked: nothing was handed out."""
+    atoma = make_atoma()
+    atoma.faults.once("key-rotated-before-seal")
+    chunks, verdict = connect(atoma, stream_mode="live").stream()
+    assert "4711" in text_of(chunks)
+    assert verdict.stream == "live"
+    assert verdict.key == ac.Recipient(atoma.node_public_key).fingerprint
+    assert (len(locks(atoma)), len(posts(atoma)), len(delays)) == (2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [("key-rotated-before-seal", 2), ("tag-tampered", 2), ("key-rotated-in-stream", 1)],
+)
+def test_a_stream_that_stays_closed_is_asked_for_once_more_if_nothing_came(
+    make_atoma, connect, delays, fault, requests
+):
+    atoma = make_atoma()
+    atoma.faults.always(fault)
+    with pytest.raises(ac.OpenError) as caught:
+        connect(atoma, stream_mode="live").stream()
+    assert type(caught.value) is ac.OpenError
+    assert caught.value.exposure is Exposure.SEALED
+    assert len(posts(atoma)) == requests
+
+
+def test_one_canary_is_enough_for_a_call(make_atoma, connect, delays):
+    atoma = make_atoma()
+    atoma.faults.always("post-425")
+    with pytest.raises(ac.StackUnavailableError):
+        connect(atoma).stream()
+    assert len(posts(atoma)) == 1 + 4
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_an_event_that_comes_again_is_refused_in_live_mode(make_atoma, connect, number):
+    """A node repeats its nonce in all events, or in none."""
+    atoma = make_atoma()
+    atoma.faults.always(f"stream-duplicated:{number}")
+    with (
+        pytest.warns(ac.ConfidentialityWarning),
+        pytest.raises(ac.NonceReuseError) as caught,
+    ):
+        connect(atoma, stream_mode="live").stream()
+    assert caught.value.exposure is Exposure.SEALED

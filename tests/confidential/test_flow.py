@@ -9,13 +9,23 @@ from atoma_confidential import (
     ConfidentialError,
     ConnectionLostError,
     Exposure,
+    NonceReuseError,
     Recipient,
     RemoteProtocolError,
     StackUnavailableError,
+    StreamTruncatedError,
 )
 from atoma_confidential._flow import LiveAnswer, exchange, exchange_stream
 from atoma_confidential._request import chat_request
-from atoma_confidential._session import Alone, Reply, Send, Session, Sleep
+from atoma_confidential._session import (
+    Alone,
+    Begin,
+    Begun,
+    Reply,
+    Send,
+    Session,
+    Sleep,
+)
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -73,14 +83,29 @@ def test_a_plain_stream_must_be_an_event_stream():
     assert caught.value.exposure is Exposure.PLAIN
 
 
-def test_a_live_stream_begins_with_its_head(lock):
-    flow = flat(exchange_stream(session_of(stream_mode="live"), request(stream=True)))
+def begin(flow, lock):
     next(flow)
     flow.send(lock)
+    return flow.send(Reply(200, {"content-type": "text/event-stream; x"}, b""))
+
+
+def test_a_live_stream_begins_with_its_first_chunk(lock):
+    flow = flat(exchange_stream(session_of(stream_mode="live"), request(stream=True)))
+    assert isinstance(begin(flow, lock), Begin)
+    begun = Begun({}, iter(()))
     with pytest.raises(StopIteration) as stop:
-        flow.send(Reply(200, {"content-type": "text/event-stream; x"}, b""))
+        flow.send(begun)
     assert isinstance(stop.value.value, LiveAnswer)
+    assert stop.value.value.stream is begun
     assert stop.value.value.verdict.stream == "live"
+
+
+@pytest.mark.parametrize("error", [StreamTruncatedError, NonceReuseError])
+def test_what_did_open_at_the_start_of_a_stream_is_not_repeated(lock, error):
+    flow = flat(exchange_stream(session_of(stream_mode="live"), request(stream=True)))
+    begin(flow, lock)
+    with pytest.raises(error):
+        flow.throw(error("No.", Exposure.SEALED))
 
 
 def test_a_send_is_resumed_with_its_reply():
