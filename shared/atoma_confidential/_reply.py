@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._json import parse_object
+from ._nonces import SeenNonces
 from ._sse import EventDecoder
 from ._wire import Endpoint, parse_sealed
 from .answers import as_delta
@@ -28,7 +29,7 @@ from .errors import (
 __all__ = ["Opened", "StreamOpener", "as_chunks", "check_answer", "open_answer"]
 
 MAX_EVENTS = 1_000_000
-"""Above any real answer; bounds what the nonces of a stream may occupy."""
+"""Above any real answer."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -126,7 +127,7 @@ class StreamOpener:
         self._on_nonce_reuse = on_nonce_reuse
         self._refuse_nonce_reuse = refuse_nonce_reuse
         self._check_signature = check_signature
-        self._nonces: set[bytes] = set()
+        self._nonces = SeenNonces()
         self._state = _State.READING
         self._ends = _Ends(self.exposure, sealed=opener is not None)
         self.events = 0
@@ -188,13 +189,9 @@ class StreamOpener:
 
     def _note_nonce(self, nonce: bytes) -> None:
         """Only authenticated nonces count: a relay must not choose what we see."""
-        if self.nonce_reused:
-            return
-        if nonce not in self._nonces:
-            self._nonces.add(nonce)
+        if self.nonce_reused or not self._nonces.note(nonce):
             return
         self.nonce_reused = True
-        self._nonces.clear()
         self._on_nonce_reuse()
         if self._refuse_nonce_reuse:
             raise NonceReuseError("The node repeated a nonce.", self.exposure)

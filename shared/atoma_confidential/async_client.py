@@ -24,9 +24,18 @@ from ._flow import (
     list_models,
     probe_nonces,
 )
-from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
+from ._http import (
+    Idle,
+    Whole,
+    as_failure,
+    live_reply,
+    proxy_of,
+    tls_context,
+    was_closed,
+)
 from ._loops import LoopLocal
 from ._plan import EmbeddingPlan, plan_embedding
+from ._pools import AsyncPoolTransport
 from ._reply import as_chunks
 from ._request import Request, chat_request
 from ._session import Alone, Flow, Reply, Send, Shown, Sleep
@@ -222,36 +231,42 @@ class AsyncClient:
             return await self._drive(step.steps)
 
     async def _send(self, send: Send) -> Reply:
-        response = await self._open(send)
+        http = (await self._loop()).http(send.origin)
+        response = await self._open(send, http)
         if send.live and response.status_code == httpx.codes.OK:
             return live_reply(response)
         async with aclosing(response):
-            return await self._read(response, send)
+            return await self._read(response, send, http)
 
-    async def _open(self, send: Send) -> httpx.Response:
+    async def _open(self, send: Send, http: httpx.AsyncClient) -> httpx.Response:
         connection = self._connection
-        loop = await self._loop()
         request = connection.limits.request(send, connection.base_url)
         try:
             # httpx restarts its read timeout at each byte.
             async with asyncio.timeout(connection.limits.head(send)):
-                return await loop.http(send.origin).send(
+                return await http.send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = as_failure(error, send)
+            failure = as_failure(error, send, closed=http.is_closed)
+        except RuntimeError:  # httpx's, for a client that was closed before
+            if not http.is_closed:
+                raise
+            failure = was_closed(send.before)
         raise failure  # outside, for httpx's error holds the request
 
-    async def _read(self, response: httpx.Response, send: Send) -> Reply:
+    async def _read(
+        self, response: httpx.Response, send: Send, http: httpx.AsyncClient
+    ) -> Reply:
         seconds = self._connection.limits.whole(send)
-        whole = Whole(send, seconds, response)
+        whole = Whole(send, self._connection.limits, response)
         try:
             async with asyncio.timeout(seconds):
                 async for data in response.aiter_bytes():
                     whole.add(data)
             return whole.reply()
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = as_failure(error, send, head_came=True)
+            failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
     async def _loop(self) -> _Loop:
@@ -311,7 +326,7 @@ class _Loop:
             return self._given
         if origin not in self._own:
             proxy = proxy_of(origin or self._base_url)
-            transport = httpx.AsyncHTTPTransport(verify=tls_context(), proxy=proxy)
+            transport = AsyncPoolTransport(verify=tls_context(), proxy=proxy)
             self._own[origin] = httpx.AsyncClient(transport=transport)
         return self._own[origin]
 
