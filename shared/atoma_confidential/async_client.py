@@ -48,7 +48,7 @@ from .client import Client
 from .errors import ConfidentialError
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .streams import AsyncChatStream
+from .streams import AsyncChatStream, Outcome
 
 __all__ = ["AsyncClient"]
 
@@ -278,7 +278,7 @@ class AsyncClient:
         return state
 
     async def _chunks(
-        self, request: Request, stream: AsyncChatStream
+        self, request: Request, outcome: Outcome
     ) -> AsyncGenerator[dict[str, Any], None]:
         flow = exchange_stream(self._connection.session, request)
         answer = await self._drive(flow)
@@ -289,8 +289,8 @@ class AsyncClient:
             async with aclosing(self._events(answer)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        stream.attestation = answer.attestation
-        stream.verdict = answer.verdict
+        outcome.attestation = answer.attestation
+        outcome.verdict = answer.verdict
 
     async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
         response: httpx.Response = live.source

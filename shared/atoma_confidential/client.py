@@ -50,7 +50,7 @@ from .errors import ConfidentialError, InvalidInputError
 from .explain import Explanation, explain
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .streams import ChatStream
+from .streams import ChatStream, Outcome
 
 __all__ = ["Client"]
 
@@ -341,7 +341,7 @@ class Client:
         return own
 
     def _chunks(
-        self, request: Request, stream: ChatStream
+        self, request: Request, outcome: Outcome
     ) -> Generator[dict[str, Any], None, None]:
         flow = exchange_stream(self._connection.session, request)
         answer = self._drive(flow)
@@ -349,8 +349,8 @@ class Client:
             yield from as_chunks(answer.body)
         else:
             yield from self._events(answer)
-        stream.attestation = answer.attestation
-        stream.verdict = answer.verdict
+        outcome.attestation = answer.attestation
+        outcome.verdict = answer.verdict
 
     def _events(self, live: LiveAnswer) -> Iterator[dict[str, Any]]:
         response: httpx.Response = live.source

@@ -4,6 +4,7 @@ import gc
 
 import lived
 import pytest
+from waiting import Waiting
 
 
 @pytest.fixture(params=lived.WAYS, ids=lambda way: way.name)
@@ -26,3 +27,15 @@ def _collected():
     """Find in a test what it has left: an open socket warns when it is collected."""
     yield
     gc.collect()
+
+
+@pytest.fixture
+def waiting():
+    engine = Waiting()
+    yield engine
+    engine.go_on.set()
+
+
+@pytest.fixture
+def waiting_atoma(make_atoma, waiting):
+    return make_atoma(backend=waiting)

@@ -29,6 +29,14 @@ def engine():
 
 
 @dataclass(frozen=True)
+class Address:
+    """Where another process finds a local Atoma."""
+
+    api_key: str
+    base_url: str
+
+
+@dataclass(frozen=True)
 class Way:
     """One way to ask.
 

@@ -1,0 +1,93 @@
+"""A client that is closed while its calls are in flight, by another thread or task."""
+
+import asyncio
+import threading
+
+import pytest
+from lived import is_answer
+
+import atoma_confidential as ac
+
+LIVE = {"stream_mode": "live"}
+ENDS = (ac.ClientClosedError, ac.StreamTruncatedError)  # of a stream that has begun
+
+
+def made(way, atoma):
+    return way.make(atoma, **(LIVE if way.begin else {}))
+
+
+class Call(threading.Thread):
+    """A call in a thread of its own."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self._ask = ask
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self._ask()
+        except Exception as error:  # noqa: BLE001  the test looks at it
+            self.error = error
+
+
+def test_closed_by_another_thread(way, waiting_atoma, waiting):
+    model = made(way, waiting_atoma)
+    call = Call(lambda: way.sync(model))
+    assert waiting.begun.wait(30)
+    way.clients(model).close()
+    call.join(30)
+    assert not call.is_alive(), "it hangs"
+    assert isinstance(call.error, ENDS), call.error
+    assert call.error.exposure is ac.Exposure.SEALED
+    waiting.go_on.set()
+    assert is_answer(way.sync(model)), "and a further call makes new connections"
+    way.clients(model).close()
+
+
+async def test_closed_by_another_task(way, waiting_atoma, waiting):
+    model = made(way, waiting_atoma)
+    call = asyncio.ensure_future(way.asynchronous(model))
+    assert await asyncio.to_thread(waiting.begun.wait, 30)
+    await way.clients(model).aclose()
+    async with asyncio.timeout(30):
+        (error,) = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(error, ENDS), error
+    assert error.exposure is ac.Exposure.SEALED
+    waiting.go_on.set()
+    assert is_answer(await way.asynchronous(model))
+    await way.clients(model).aclose()
+
+
+def test_closed_many_times_at_once(way, scripted):
+    """Whoever comes between finds no half-closed client."""
+    model = made(way, scripted)
+    calls = [Call(lambda: way.sync(model)) for _ in range(4)]
+    while any(call.is_alive() for call in calls):
+        way.clients(model).close()
+        calls[0].join(0.005)
+    assert all(isinstance(call.error, (type(None), *ENDS)) for call in calls)
+    way.clients(model).close()
+    assert is_answer(way.sync(model))
+    way.clients(model).close()
+
+
+@pytest.mark.parametrize("shell", ["sync", "async"])
+def test_a_given_client_that_was_closed(scripted, shell):
+    import httpx
+    from lived import MESSAGES
+    from scripted import CHAT
+
+    settings = {"api_key": scripted.api_key, "base_url": scripted.base_url}
+    with httpx.Client() as http:
+        client = ac.Client(http_client=http, **settings)
+
+    async def ask():
+        async with httpx.AsyncClient() as http:
+            pass
+        await ac.AsyncClient(http_client=http, **settings).chat(MESSAGES, model=CHAT)
+
+    with pytest.raises(ac.ClientClosedError) as caught:
+        client.chat(MESSAGES, model=CHAT) if shell == "sync" else asyncio.run(ask())
+    assert caught.value.exposure is ac.Exposure.NOTHING
