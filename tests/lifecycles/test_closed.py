@@ -3,7 +3,6 @@
 import asyncio
 import threading
 
-import pytest
 from lived import is_answer
 
 import atoma_confidential as ac
@@ -71,23 +70,3 @@ def test_closed_many_times_at_once(way, scripted):
     way.clients(model).close()
     assert is_answer(way.sync(model))
     way.clients(model).close()
-
-
-@pytest.mark.parametrize("shell", ["sync", "async"])
-def test_a_given_client_that_was_closed(scripted, shell):
-    import httpx
-    from lived import MESSAGES
-    from scripted import CHAT
-
-    settings = {"api_key": scripted.api_key, "base_url": scripted.base_url}
-    with httpx.Client() as http:
-        client = ac.Client(http_client=http, **settings)
-
-    async def ask():
-        async with httpx.AsyncClient() as http:
-            pass
-        await ac.AsyncClient(http_client=http, **settings).chat(MESSAGES, model=CHAT)
-
-    with pytest.raises(ac.ClientClosedError) as caught:
-        client.chat(MESSAGES, model=CHAT) if shell == "sync" else asyncio.run(ask())
-    assert caught.value.exposure is ac.Exposure.NOTHING

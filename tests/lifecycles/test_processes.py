@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from lived import LANGCHAIN, LLAMA_INDEX, is_answer
 
-import atoma_confidential as ac
-
 PLUGINS = LANGCHAIN + LLAMA_INDEX
 SUPPORT = Path(__file__).parents[1] / "support"
 LIVE = {"stream_mode": "live"}
@@ -88,12 +86,6 @@ def test_spawned_with_a_pickled_model(way, scripted, monkeypatch):
 def _ask(name, model):
     (way,) = (way for way in PLUGINS if way.name == name)
     return is_answer(way.sync(model))
-
-
-@pytest.mark.parametrize("kind", [ac.Client, ac.AsyncClient])
-def test_a_client_is_not_pickled(kind):
-    with pytest.raises(TypeError, match="holds the API key"):
-        pickle.dumps(kind(api_key="secret-key"))
 
 
 # Only these: imports of frameworks have warnings of their own.
