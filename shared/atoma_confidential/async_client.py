@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from types import TracebackType
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
@@ -18,7 +18,6 @@ from ._appraise import appraise_anew
 from ._embed import Part, embed_batch
 from ._flow import (
     Answer,
-    LiveAnswer,
     exchange,
     exchange_stream,
     list_models,
@@ -279,35 +278,31 @@ class AsyncClient:
 
     async def _chunks(
         self, request: Request, outcome: Outcome
-    ) -> AsyncGenerator[dict[str, Any], None]:
+    ) -> AsyncGeneratorType[dict[str, Any], None]:
         flow = exchange_stream(self._connection.session, request)
         answer = await self._drive(flow)
         if isinstance(answer, Answer):
             for chunk in as_chunks(answer.body):
                 yield chunk
         else:
-            async with aclosing(self._events(answer)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            # Not in a generator of its own: a loop that ends closes all generators at
+            # the same time, and one cannot close another that is being closed.
+            idle = Idle(self._connection.limits.idle)
+            async with aclosing(cast("httpx.Response", answer.source)) as response:
+                try:
+                    async for data in response.aiter_bytes():
+                        for chunk in answer.opener.feed(data):
+                            yield chunk
+                            idle.restart()
+                        if idle.too_long:
+                            break
+                except httpx.TimeoutException:
+                    idle.silent = True
+                except httpx.HTTPError:
+                    pass  # an end is judged by what was opened, not by how it came
+            answer.opener.finish(stalled=idle.too_long)
         outcome.attestation = answer.attestation
         outcome.verdict = answer.verdict
-
-    async def _events(self, live: LiveAnswer) -> AsyncGenerator[dict[str, Any], None]:
-        response: httpx.Response = live.source
-        idle = Idle(self._connection.limits.idle)
-        async with aclosing(response):
-            try:
-                async for data in response.aiter_bytes():
-                    for chunk in live.opener.feed(data):
-                        yield chunk
-                        idle.restart()
-                    if idle.too_long:
-                        break
-            except httpx.TimeoutException:
-                idle.silent = True
-            except httpx.HTTPError:
-                pass  # an end is judged by what was opened, not by how it came
-        live.opener.finish(stalled=idle.too_long)
 
 
 class _Loop:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from types import TracebackType
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from types import AsyncGeneratorType, TracebackType
 from typing import Any, Self
 
 from .attestation import AttestationResult
@@ -72,9 +72,10 @@ class AsyncChatStream:
     """The chunks of one chat answer; see `ChatStream`."""
 
     def __init__(
-        self, start: Callable[[Outcome], AsyncGenerator[dict[str, Any], None]]
+        self, start: Callable[[Outcome], AsyncGeneratorType[dict[str, Any], None]]
     ) -> None:
         self._outcome = Outcome()
+        self._reading = False
         self._chunks = start(self._outcome)
 
     @property
@@ -91,10 +92,16 @@ class AsyncChatStream:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        return await anext(self._chunks)
+        self._reading = True
+        try:
+            return await anext(self._chunks)
+        finally:
+            self._reading = False
 
     async def aclose(self) -> None:
         """Hang up, silently: to stop early is no truncation."""
+        if self._chunks.ag_running and not self._reading:
+            return  # a loop that ends is closing it, at the same time as all others
         await self._chunks.aclose()
 
     async def __aenter__(self) -> Self:

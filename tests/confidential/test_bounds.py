@@ -1,7 +1,10 @@
 """Each bound at its last value and one beyond it, in both shells."""
 
 import asyncio
+import contextlib
 import json
+import socket
+import threading
 
 import httpx
 import pytest
@@ -10,7 +13,7 @@ from scripted import ScriptedEngine
 from shells import CHAT, MESSAGES, locks, posts
 
 import atoma_confidential as ac
-from atoma_confidential import _http, _json, _nonces, _reply, _request, _session
+from atoma_confidential import _http, _json, _nonces, _reply, _request, _session, _wire
 from atoma_confidential._nonces import SeenNonces
 from atoma_confidential.errors import Exposure
 
@@ -114,6 +117,41 @@ async def test_what_is_no_answer_has_at_most_a_mebibyte():
         assert error.exposure is Exposure.LOCK
 
 
+class Heads:
+    """Answers each connection with a head of so many bytes and a 401."""
+
+    def __init__(self, size):
+        self._head = b"HTTP/1.1 401 No\r\nContent-Length: 0\r\nX: " + b"x" * size
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.base_url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.api_key = "k"
+        threading.Thread(target=self._answer, daemon=True).start()
+
+    def _answer(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(self._head + b"\r\n\r\n")
+                    connection.recv(65536)
+
+    def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "kind"),
+    [(60_000, ac.AuthenticationError), (200_000, ac.ConnectionLostError)],
+)
+def test_a_head_has_at_most_100_kibibytes(connect, size, kind):
+    server = Heads(size)
+    with pytest.raises(kind):
+        connect(server, max_retries=0).chat()
+    server.close()
+
+
 @pytest.mark.parametrize(("size", "fits"), [(6_280_000, True), (6_300_000, False)])
 def test_an_event_has_at_most_eight_mebibytes(scripted, engine, connect, size, fits):
     """Of base64: `test_sse` has the exact bound."""
@@ -159,6 +197,16 @@ def test_an_answer_nests_so_deeply(scripted, engine, connect, levels):
 def test_many_lists_side_by_side_are_not_deep(scripted, engine, connect):
     engine.answer_fields = {"extra": [[]] * 500, "text": "[{" * 500}
     assert connect(scripted).chat().body["extra"] == [[]] * 500
+
+
+@pytest.mark.parametrize(("beside", "told"), [(997, "no list"), (998, "too many")])
+def test_so_much_may_stand_around_a_ciphertext(beside, told):
+    """An object, a list and a comma between two members are three."""
+    body = f'{{"ciphertext":"AAAA","x":[{",".join("0" * (beside + 1))}]}}'
+    assert body.count("{") + body.count("[") + body.count(",") == beside + 3
+    with pytest.raises(ac.RemoteProtocolError) as caught:
+        _wire.parse_sealed(body.encode())
+    assert ("too many members" in str(caught.value)) is (told == "too many")
 
 
 # --- what goes ----------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """A client that is closed while its calls are in flight, by another thread or task."""
 
 import asyncio
-import threading
 
 from lived import is_answer
+from waiting import Call
 
 import atoma_confidential as ac
 
@@ -13,22 +13,6 @@ ENDS = (ac.ClientClosedError, ac.StreamTruncatedError)  # of a stream that has b
 
 def made(way, atoma):
     return way.make(atoma, **(LIVE if way.begin else {}))
-
-
-class Call(threading.Thread):
-    """A call in a thread of its own."""
-
-    def __init__(self, ask):
-        super().__init__(daemon=True)
-        self._ask = ask
-        self.error = None
-        self.start()
-
-    def run(self):
-        try:
-            self._ask()
-        except Exception as error:  # noqa: BLE001  the test looks at it
-            self.error = error
 
 
 def test_closed_by_another_thread(way, waiting_atoma, waiting):

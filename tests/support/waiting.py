@@ -1,4 +1,4 @@
-"""An engine that begins to answer, and then waits until it is told to go on."""
+"""An engine that begins to answer and waits to be told to go on; calls in threads."""
 
 import asyncio
 import threading
@@ -43,3 +43,19 @@ class Waiting:
         self.begun.set()
         while not self.go_on.is_set():  # noqa: ASYNC110  a thread's event
             await asyncio.sleep(0.005)
+
+
+class Call(threading.Thread):
+    """A call in a thread of its own."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self._ask = ask
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self._ask()
+        except Exception as error:  # noqa: BLE001  the test looks at it
+            self.error = error
