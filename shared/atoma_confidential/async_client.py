@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from types import AsyncGeneratorType, TracebackType
+from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
@@ -278,15 +278,15 @@ class AsyncClient:
 
     async def _chunks(
         self, request: Request, outcome: Outcome
-    ) -> AsyncGeneratorType[dict[str, Any], None]:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         flow = exchange_stream(self._connection.session, request)
         answer = await self._drive(flow)
         if isinstance(answer, Answer):
             for chunk in as_chunks(answer.body):
                 yield chunk
         else:
-            # Not in a generator of its own: a loop that ends closes all generators at
-            # the same time, and one cannot close another that is being closed.
+            # Not in a generator of its own: see `AsyncChatStream.aclose`.
+            outcome.source = answer.source
             idle = Idle(self._connection.limits.idle)
             async with aclosing(cast("httpx.Response", answer.source)) as response:
                 try:

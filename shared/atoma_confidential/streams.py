@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import AsyncGeneratorType, TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast
 
 from .attestation import AttestationResult
 from .verdict import Verdict
@@ -12,16 +12,24 @@ from .verdict import Verdict
 __all__ = ["AsyncChatStream", "ChatStream", "Outcome"]
 
 
+class _Source(Protocol):
+    async def aclose(self) -> None: ...
+
+
 class Outcome:
     """What is known of a stream once its end has been reached.
 
     Apart from the stream, which would otherwise hold itself through its generator: one
     that is forgotten is to hang up at once, and not when a cycle is found.
+
+    Attributes:
+        source: What an asynchronous stream is read from; None before that has begun.
     """
 
     def __init__(self) -> None:
         self.verdict: Verdict | None = None
         self.attestation: AttestationResult | None = None
+        self.source: _Source | None = None
 
 
 class ChatStream:
@@ -72,10 +80,9 @@ class AsyncChatStream:
     """The chunks of one chat answer; see `ChatStream`."""
 
     def __init__(
-        self, start: Callable[[Outcome], AsyncGeneratorType[dict[str, Any], None]]
+        self, start: Callable[[Outcome], AsyncGenerator[dict[str, Any], None]]
     ) -> None:
         self._outcome = Outcome()
-        self._reading = False
         self._chunks = start(self._outcome)
 
     @property
@@ -92,16 +99,17 @@ class AsyncChatStream:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        self._reading = True
-        try:
-            return await anext(self._chunks)
-        finally:
-            self._reading = False
+        return await anext(self._chunks)
 
     async def aclose(self) -> None:
         """Hang up, silently: to stop early is no truncation."""
-        if self._chunks.ag_running and not self._reading:
-            return  # a loop that ends is closing it, at the same time as all others
+        source = self._outcome.source
+        if source is not None:
+            # Before the generator, which then closes without a pause: a loop that ends
+            # closes all generators at once, and complains of one that is closing.
+            await source.aclose()
+            if cast("AsyncGeneratorType[Any, Any]", self._chunks).ag_running:
+                return  # another task reads it, and finds the end
         await self._chunks.aclose()
 
     async def __aenter__(self) -> Self:

@@ -113,6 +113,8 @@ for way, model in models.items():
 
 async def halfway():
     for way, model in models.items():
+        if way.name == "llama-index-stream":
+            continue  # asyncio has a word on its generators that close one another
         if way.abegin:
             kept.append(way.abegin(model))
             await anext(kept[-1])
