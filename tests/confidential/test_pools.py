@@ -11,6 +11,8 @@ import threading
 import httpcore
 import httpx
 import pytest
+from endless import Endless
+from scripted import CHAT
 
 import atoma_confidential as ac
 from atoma_confidential._deadline import DeadlineTransport, _Backend, _Stream
@@ -81,6 +83,24 @@ async def test_closing_ends_what_another_task_waits_for(silent):
     (error,) = await asyncio.gather(call, return_exceptions=True)
     assert type(error) is ac.ClientClosedError
     assert error.exposure is ac.Exposure.LOCK
+
+
+async def test_a_stream_that_another_task_closes_ends(make_atoma):
+    atoma = make_atoma(backend=Endless())
+    settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    async with ac.AsyncClient(stream_mode="live", **settings) as client:
+        stream = client.stream_chat(HELLO, model=CHAT)
+        begun = asyncio.Event()
+
+        async def read():
+            async for _ in stream:
+                begun.set()
+
+        task = asyncio.ensure_future(read())
+        await begun.wait()
+        await stream.aclose()
+        with pytest.raises(ac.StreamTruncatedError):
+            await task
 
 
 def test_what_is_being_connected_when_its_client_is_closed(silent):

@@ -236,3 +236,9 @@ def is_answer(value):
     if isinstance(value, str):
         return value == "".join(WORDS)
     return [list(vector) for vector in value] == [[float(len(t)), 1.0] for t in TEXTS]
+
+
+def ask_again(name, model):
+    """Ask what another process has made."""
+    (way,) = (way for way in WAYS if way.name == name)
+    return is_answer(way.sync(model))
