@@ -87,6 +87,9 @@ class AtomaConnection(BaseModel):
     request_timeout: float | None = Field(default=None, alias="timeout")
     """Seconds for an answer, and of silence in a stream."""
 
+    max_reply_bytes: int | None = None
+    """Size of a whole answer as it travels; by default 64 MiB."""
+
     tracing_policy: TracingPolicy = Field(
         default_factory=default_tracing_policy, validate_default=True
     )
@@ -181,4 +184,5 @@ class AtomaConnection(BaseModel):
             "signatures": self.signatures,
             "max_retries": self.max_retries,
             "timeout": self.request_timeout,
+            "max_reply_bytes": self.max_reply_bytes,
         }

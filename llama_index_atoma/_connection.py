@@ -78,6 +78,9 @@ class AtomaConnection(BaseComponent):
     timeout: float | None = Field(default=None, exclude=True)
     """Seconds for an answer, and of silence in a stream."""
 
+    max_reply_bytes: int | None = Field(default=None, exclude=True)
+    """Size of a whole answer as it travels; by default 64 MiB."""
+
     tracing_policy: TracingPolicy = Field(
         default_factory=default_tracing_policy, validate_default=True, exclude=True
     )
@@ -204,4 +207,5 @@ class AtomaConnection(BaseComponent):
             "signatures": self.signatures,
             "max_retries": self.max_retries,
             "timeout": self.timeout,
+            "max_reply_bytes": self.max_reply_bytes,
         }

@@ -51,7 +51,7 @@ def send_canary(session: Session, key: bytes, opener: Opener, send: Send) -> Flo
             return
     finally:
         session.probing.discard(key)
-    session.nonces[key] = _shown(stream)
+    session.note_nonces(key, _shown(stream))
 
 
 def _shown(stream: StreamOpener) -> Shown:

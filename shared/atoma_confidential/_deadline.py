@@ -6,23 +6,26 @@ sends interim responses for ever, would be waited for without end.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import httpcore
 import httpx
 
+from ._pools import abandoned
+
 __all__ = ["DeadlineTransport", "deadline"]
 
 _until: ContextVar[float] = ContextVar("until", default=math.inf)
 
 
-@contextmanager
+@contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Let no read or write in this block go on for longer than so many seconds."""
     token = _until.set(time.monotonic() + seconds)
@@ -33,18 +36,37 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """A transport whose connections keep the deadline of the block they are used in."""
+    """A transport whose connections keep the deadline of the block they are used in.
+
+    Closing it ends what other threads wait for; to close their sockets would not.
+    """
 
     def __init__(self, *, verify: ssl.SSLContext, proxy: str | None) -> None:
         super().__init__(verify=verify, proxy=proxy)
         # The one place where httpcore lets reads be bounded, and httpx does not pass
         # it on; tests of dripping heads fail if it ever moves.
-        self._pool._network_backend = _Backend(self._pool._network_backend)  # noqa: SLF001
+        self._backend = _Backend(self._pool._network_backend)  # noqa: SLF001
+        self._pool._network_backend = self._backend  # noqa: SLF001
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        try:
+            return super().handle_request(request)
+        except BaseException:
+            for connection in abandoned(self._pool):
+                connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections, those too that are being made or used."""
+        self._backend.closed = True
+        super().close()
 
 
 class _Backend(httpcore.NetworkBackend):
     def __init__(self, inner: httpcore.NetworkBackend) -> None:
         self._inner = inner
+        self.closed = False
 
     def connect_tcp(
         self,
@@ -54,25 +76,38 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(
-            self._inner.connect_tcp(
-                host, port, _left(timeout), local_address, socket_options
-            )
+        inner = self._inner.connect_tcp(
+            host, port, _left(timeout), local_address, socket_options
         )
+        return _Stream(inner, self)
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
         self._inner = inner
+        self._backend = backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout))
+        self._check_open()
+        try:
+            return self._inner.read(max_bytes, _left(timeout))
+        except ValueError:  # of a TLS socket that another thread closes just now
+            raise httpcore.ReadError from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._check_open()
         self._inner.write(buffer, _left(timeout))
 
     def close(self) -> None:
+        if self._backend.closed:
+            with contextlib.suppress(OSError):
+                # Not the method of a TLS socket, which would no more be readable.
+                socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
         self._inner.close()
+
+    def _check_open(self) -> None:
+        if self._backend.closed:
+            raise httpcore.ReadError("The client was closed.")
 
     def start_tls(
         self,
@@ -80,9 +115,8 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(
-            self._inner.start_tls(ssl_context, server_hostname, _left(timeout))
-        )
+        inner = self._inner.start_tls(ssl_context, server_hostname, _left(timeout))
+        return _Stream(inner, self._backend)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -305,7 +305,7 @@ class _Exchange:
         _check_event_stream(reply, Exposure.SEALED)
 
         def note_reuse() -> None:
-            session.nonces[lease.recipient.public_key] = "reused"
+            session.note_nonces(lease.recipient.public_key, "reused")
             if not refuse_reuse:
                 session.warn_once(
                     "The node repeats a nonce in its streams: whoever relays them can "

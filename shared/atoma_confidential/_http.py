@@ -13,7 +13,7 @@ import httpx
 from . import errors
 from ._session import Reply, Send
 from .credentials import check_url
-from .errors import ConfidentialError, InvalidInputError
+from .errors import ConfidentialError, Exposure, InvalidInputError
 
 __all__ = [
     "Idle",
@@ -23,10 +23,11 @@ __all__ = [
     "live_reply",
     "proxy_of",
     "tls_context",
+    "was_closed",
 ]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
-"""2,048 vectors of 4,096 numbers, in base64 twice over."""
+"""2,048 vectors of 4,096 numbers, in base64 twice over; as JSON, they may need more."""
 
 MAX_NOTE_BYTES = 1024 * 1024
 """What is no answer of an engine is small: locks, errors, canaries, evidence."""
@@ -59,7 +60,7 @@ def proxy_of(base_url: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds that a request may take (protocol 9).
+    """Seconds that a request may take (protocol 9), and bytes that its answer may have.
 
     Attributes:
         connect: Until a connection stands.
@@ -69,6 +70,7 @@ class Limits:
         evidence: Until something that an appraisal wants is whole.
         silence: Until a stream's head, and between two of its bytes.
         idle: Between two events of a stream; keep-alives are none.
+        reply_bytes: Of a whole answer, as it travels.
     """
 
     connect: float = 10
@@ -78,9 +80,12 @@ class Limits:
     evidence: float = 30
     silence: float = 30
     idle: float = 120
+    reply_bytes: int = MAX_REPLY_BYTES
 
     @classmethod
-    def of(cls, *, timeout: float | None, idle: float) -> Limits:
+    def of(
+        cls, *, timeout: float | None, idle: float, reply_bytes: int | None = None
+    ) -> Limits:
         """Return the default limits, or `timeout` seconds where those are longer.
 
         An answer, and silence in a stream, may take `timeout` even where that is more.
@@ -88,9 +93,13 @@ class Limits:
         for name, value in (("timeout", timeout), ("stream_idle_timeout", idle)):
             if value is not None and not _is_positive(value):
                 raise InvalidInputError(f"{name} is a positive number of seconds.")
-        usual = cls()
+        if reply_bytes is None:
+            reply_bytes = MAX_REPLY_BYTES
+        elif type(reply_bytes) is not int or reply_bytes < 1:
+            raise InvalidInputError("max_reply_bytes is a positive number of bytes.")
+        usual = cls(idle=idle, reply_bytes=reply_bytes)
         if timeout is None:
-            return cls(idle=idle)
+            return usual
         return cls(
             connect=min(usual.connect, timeout),
             lock=min(usual.lock, timeout),
@@ -99,6 +108,7 @@ class Limits:
             evidence=min(usual.evidence, timeout),
             silence=timeout,
             idle=idle,
+            reply_bytes=reply_bytes,
         )
 
     def whole(self, send: Send) -> float:
@@ -139,13 +149,13 @@ class Limits:
 class Whole:
     """Collects a reply's body within the limits of size and time."""
 
-    def __init__(self, send: Send, seconds: float, response: httpx.Response) -> None:
+    def __init__(self, send: Send, limits: Limits, response: httpx.Response) -> None:
         self._send = send
         self._status = response.status_code
         self._headers = _take_headers(response)
-        answers = send.wait == "answer" and self._status == httpx.codes.OK
-        self._limit = MAX_REPLY_BYTES if answers else MAX_NOTE_BYTES
-        self._deadline = time.monotonic() + seconds
+        self._answers = send.wait == "answer" and self._status == httpx.codes.OK
+        self._limit = limits.reply_bytes if self._answers else MAX_NOTE_BYTES
+        self._deadline = time.monotonic() + limits.whole(send)
         self._body = bytearray()
 
     def add(self, data: bytes) -> None:
@@ -157,8 +167,9 @@ class Whole:
         """
         self._body += data
         if len(self._body) > self._limit:
+            name = "max_reply_bytes, " if self._answers else ""
             raise errors.RemoteProtocolError(
-                f"The answer exceeds {self._limit} bytes.", self._send.exposure
+                f"The answer exceeds {name}{self._limit} bytes.", self._send.exposure
             )
         if time.monotonic() > self._deadline:
             raise errors.ReplyTimeoutError(
@@ -192,7 +203,11 @@ def _take_headers(response: httpx.Response) -> dict[str, str]:
 
 
 def as_failure(
-    error: httpx.HTTPError | TimeoutError, send: Send, *, head_came: bool = False
+    error: httpx.HTTPError | TimeoutError,
+    send: Send,
+    *,
+    head_came: bool = False,
+    closed: bool = False,
 ) -> ConfidentialError:
     """Return our error for one of httpx's; only its class name is kept.
 
@@ -200,7 +215,10 @@ def as_failure(
         error: What httpx raised.
         send: What it was doing.
         head_came: Whether the answer had begun: then the request surely ran.
+        closed: Whether the client was closed meanwhile, and the connection with it.
     """
+    if closed:
+        return was_closed(send.exposure)
     kind = type(error).__name__
     match error:
         case (
@@ -219,6 +237,11 @@ def as_failure(
             )
     lost = errors.AnswerCutError if head_came else errors.ConnectionLostError
     return lost(f"The connection broke ({kind}).", send.exposure)
+
+
+def was_closed(exposure: Exposure) -> ConfidentialError:
+    """Return the error for a request whose client was closed."""
+    return errors.ClientClosedError("The client was closed.", exposure)
 
 
 class Idle:

@@ -9,6 +9,10 @@ from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
 __all__ = ["dump", "once_each", "parse_object"]
 
+MAX_DEPTH = 64
+"""Objects and lists inside one another; engines nest nine deep. Frameworks copy and
+compare what they are given, and go as deep as it is."""
+
 
 def dump(value: Any) -> bytes:
     """Return compact UTF-8 JSON, the form the wire requires (protocol 5.1).
@@ -28,13 +32,16 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
     """Return the JSON object in these bytes.
 
     Raises:
-        RemoteProtocolError: They hold anything else; it is named `what`.
+        RemoteProtocolError: They hold anything else, or too much inside one another;
+            it is named `what`.
     """
     try:
         text = data.decode().strip(_SPACE)
         value, end = _DECODER.raw_decode(text)  # `decode` would search it for space
         if end != len(text):
             raise ValueError  # noqa: TRY301 - as any other text that is not JSON
+        if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _is_deeper(value):
+            raise RemoteProtocolError(f"{what} is nested too deeply.", exposure)
         if b"\\ud" in data or b"\\uD" in data:
             value = _sound(value)
     except (ValueError, RecursionError):
@@ -54,6 +61,18 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError  # what a reader took would depend on the reader
     return fields
+
+
+def _is_deeper(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _containers(outer)]
+    return bool(level)
+
+
+def _containers(outer: Any) -> list[Any]:
+    inside = outer.values() if isinstance(outer, dict) else outer
+    return [inner for inner in inside if isinstance(inner, dict | list)]
 
 
 def _sound(value: Any) -> Any:

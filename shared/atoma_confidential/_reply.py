@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._json import parse_object
+from ._nonces import SeenNonces
 from ._sse import EventDecoder
 from ._wire import Endpoint, parse_sealed
 from .answers import as_delta
@@ -28,7 +29,7 @@ from .errors import (
 __all__ = ["Opened", "StreamOpener", "as_chunks", "check_answer", "open_answer"]
 
 MAX_EVENTS = 1_000_000
-"""Above any real answer; bounds what the nonces of a stream may occupy."""
+"""Above any real answer."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -126,7 +127,7 @@ class StreamOpener:
         self._on_nonce_reuse = on_nonce_reuse
         self._refuse_nonce_reuse = refuse_nonce_reuse
         self._check_signature = check_signature
-        self._nonces: set[bytes] = set()
+        self._nonces = SeenNonces()
         self._state = _State.READING
         self._ends = _Ends(self.exposure, sealed=opener is not None)
         self.events = 0
@@ -192,9 +193,8 @@ class StreamOpener:
         A node has one nonce for a whole stream, or another for each event (7.4). One
         that comes again among others is an event that was sent twice on the way.
         """
-        is_new = nonce not in self._nonces
+        is_new = not self._nonces.note(nonce)
         if is_new and not self.nonce_reused:
-            self._nonces.add(nonce)
             return
         if not self.nonce_reused:
             self.nonce_reused = True

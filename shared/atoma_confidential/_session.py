@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from ._findings import Findings
 from ._reply import StreamOpener
@@ -55,6 +55,9 @@ class Send:
     live: bool = False
     origin: str | None = None
 
+
+MAX_KEYS = 1000
+"""A proxy may hand out a new key with each lock."""
 
 Shown: TypeAlias = Literal["fresh", "reused", "unproven"]
 """What a node has shown of its nonces in a stream; `unproven` is too few to tell."""
@@ -158,6 +161,17 @@ class Session:
 
     def __post_init__(self) -> None:
         self.findings = Findings(self.now)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A client is not copied or pickled, for it holds the API key: make another."
+        )
+
+    def note_nonces(self, key: bytes, shown: Shown) -> None:
+        """Remember what a node key has shown in a stream."""
+        if len(self.nonces) >= MAX_KEYS:
+            self.nonces.clear()  # at once, for threads that do the same
+        self.nonces[key] = shown
 
     def warn_once(self, text: str) -> None:
         """Warn of something that holds for each further request as well."""

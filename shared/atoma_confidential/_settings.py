@@ -43,6 +43,7 @@ class ClientSettings(TypedDict, total=False):
         max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
         timeout: Seconds for an answer, and of silence in a stream.
         stream_idle_timeout: Seconds between two events of a stream.
+        max_reply_bytes: Size of a whole answer as it travels; by default 64 MiB.
     """
 
     api_key: str | None
@@ -55,6 +56,7 @@ class ClientSettings(TypedDict, total=False):
     max_retries: int
     timeout: float | None
     stream_idle_timeout: float
+    max_reply_bytes: int | None
 
 
 class Connection:
@@ -102,6 +104,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     limits = Limits.of(
         timeout=settings.get("timeout"),
         idle=settings.get("stream_idle_timeout", Limits().idle),
+        reply_bytes=settings.get("max_reply_bytes"),
     )
     if not confidential:
         _logger.warning("confidential=False: requests and answers travel in clear.")

@@ -14,23 +14,22 @@ class ThreadTurns:
     """Names that one thread holds at a time."""
 
     def __init__(self) -> None:
-        self._held: set[str] = set()
+        self._held: dict[str, object] = {}
         self._changed = threading.Condition()
 
     @contextmanager
     def turn(self, name: str, *, seconds: float) -> Iterator[None]:
         """Hold a name in this block, or go ahead without it after so many seconds."""
-        held = False
+        mine = object()  # so that an interrupt finds out whether it was taken
         try:
             with self._changed:
                 if self._changed.wait_for(lambda: name not in self._held, seconds):
-                    self._held.add(name)
-                    held = True
+                    self._held[name] = mine
             yield
         finally:
-            if held:
-                with self._changed:
-                    self._held.remove(name)
+            with self._changed:
+                if self._held.get(name) is mine:
+                    del self._held[name]
                     self._changed.notify_all()
 
 

@@ -6,7 +6,7 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -23,9 +23,19 @@ from ._flow import (
     list_models,
     probe_nonces,
 )
-from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
+from ._http import (
+    Idle,
+    Limits,
+    Whole,
+    as_failure,
+    live_reply,
+    proxy_of,
+    tls_context,
+    was_closed,
+)
 from ._loops import LoopLocal
 from ._plan import EmbeddingPlan, plan_embedding
+from ._pools import AsyncPoolTransport
 from ._reply import as_chunks
 from ._request import Request, chat_request
 from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
@@ -38,7 +48,7 @@ from .client import Client
 from .errors import ConfidentialError
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .streams import AsyncChatStream
+from .streams import AsyncChatStream, Outcome
 
 __all__ = ["AsyncClient"]
 
@@ -186,8 +196,8 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(self, flow: Flow[T]) -> T:
-        """Run a flow to its result."""
+    async def _drive(self, flow: Flow[T], outcome: Outcome | None = None) -> T:
+        """Run a flow to its result; that of a stream says what it is read from."""
         result: Any = None
         failure: ConfidentialError | None = None
         source: httpx.Response | None = None
@@ -202,7 +212,7 @@ class AsyncClient:
                         case Alone():
                             result = await self._alone(step)
                         case Begin():
-                            result = await self._read_first(step)
+                            result = await self._read_first(step, outcome or Outcome())
                         case _:
                             result = await self._send(step)
                             source = result.source
@@ -223,36 +233,42 @@ class AsyncClient:
             return await self._drive(step.steps)
 
     async def _send(self, send: Send) -> Reply:
-        response = await self._open(send)
+        http = (await self._loop()).http(send.origin)
+        response = await self._open(send, http)
         if send.live and response.status_code == httpx.codes.OK:
             return live_reply(response)
         async with aclosing(response):
-            return await self._read(response, send)
+            return await self._read(response, send, http)
 
-    async def _open(self, send: Send) -> httpx.Response:
+    async def _open(self, send: Send, http: httpx.AsyncClient) -> httpx.Response:
         connection = self._connection
-        loop = await self._loop()
         request = connection.limits.request(send, connection.base_url)
         try:
             # httpx restarts its read timeout at each byte.
             async with asyncio.timeout(connection.limits.head(send)):
-                return await loop.http(send.origin).send(
+                return await http.send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = as_failure(error, send)
+            failure = as_failure(error, send, closed=http.is_closed)
+        except RuntimeError:  # httpx's, for a client that was closed before
+            if not http.is_closed:
+                raise
+            failure = was_closed(send.before)
         raise failure  # outside, for httpx's error holds the request
 
-    async def _read(self, response: httpx.Response, send: Send) -> Reply:
+    async def _read(
+        self, response: httpx.Response, send: Send, http: httpx.AsyncClient
+    ) -> Reply:
         seconds = self._connection.limits.whole(send)
-        whole = Whole(send, seconds, response)
+        whole = Whole(send, self._connection.limits, response)
         try:
             async with asyncio.timeout(seconds):
                 async for data in response.aiter_bytes():
                     whole.add(data)
             return whole.reply()
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = as_failure(error, send, head_came=True)
+            failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
     async def _loop(self) -> _Loop:
@@ -264,42 +280,67 @@ class AsyncClient:
         return state
 
     async def _chunks(
-        self, request: Request, stream: AsyncChatStream
+        self, request: Request, outcome: Outcome
     ) -> AsyncGenerator[dict[str, Any], None]:
         flow = exchange_stream(self._connection.session, request)
-        answer = await self._drive(flow)
+        answer = await self._drive(flow, outcome)
         if isinstance(answer, Answer):
             for chunk in as_chunks(answer.body):
                 yield chunk
         else:
-            async with aclosing(answer.stream.rest) as rest:
+            async with aclosing(cast("httpx.Response", outcome.source)):
                 yield answer.stream.first
-                async for chunk in rest:
+                async for chunk in answer.stream.rest:
                     yield chunk
-        stream.attestation = answer.attestation
-        stream.verdict = answer.verdict
+        outcome.attestation = answer.attestation
+        outcome.verdict = answer.verdict
 
-    async def _read_first(self, step: Begin) -> Begun:
-        chunks = self._events(step)
-        # There is one: what ends before its first chunk has raised.
-        return Begun(await anext(chunks), chunks)
+    async def _read_first(self, step: Begin, outcome: Outcome) -> Begun:
+        outcome.source = step.source
+        chunks = _LiveChunks(step, self._connection.limits)
+        try:
+            # There is one: what ends before its first chunk has raised.
+            return Begun(await anext(chunks), chunks)
+        except BaseException:
+            await step.source.aclose()
+            raise
 
-    async def _events(self, step: Begin) -> AsyncGenerator[dict[str, Any], None]:
-        response: httpx.Response = step.source
-        idle = Idle(self._connection.limits.idle)
-        async with aclosing(response):
-            try:
-                async for data in response.aiter_bytes():
-                    for chunk in step.opener.feed(data):
-                        yield chunk
-                        idle.restart()
-                    if idle.too_long:
-                        break
-            except httpx.TimeoutException:
-                idle.silent = True
-            except httpx.HTTPError:
-                pass  # an end is judged by what was opened, not by how it came
-        step.opener.finish(stalled=idle.too_long)
+
+class _LiveChunks:
+    """The chunks of a live stream.
+
+    Not a generator: a loop that ends closes all generators at once, and complains of
+    one that waits for another to be closed.
+    """
+
+    def __init__(self, step: Begin, limits: Limits) -> None:
+        self._opener = step.opener
+        self._data = cast("httpx.Response", step.source).aiter_bytes()
+        self._chunks: Iterator[dict[str, Any]] = iter(())
+        self._idle = Idle(limits.idle)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        self._idle.restart()
+        while True:
+            for chunk in self._chunks:
+                return chunk
+            data = None if self._idle.too_long else await self._read()
+            if data is None:
+                self._opener.finish(stalled=self._idle.too_long)
+                raise StopAsyncIteration
+            self._chunks = self._opener.feed(data)
+
+    async def _read(self) -> bytes | None:
+        try:
+            return await anext(self._data, None)
+        except httpx.TimeoutException:
+            self._idle.silent = True
+        except httpx.HTTPError:
+            pass  # an end is judged by what was opened, not by how it came
+        return None
 
 
 class _Loop:
@@ -318,7 +359,7 @@ class _Loop:
             return self._given
         if origin not in self._own:
             proxy = proxy_of(origin or self._base_url)
-            transport = httpx.AsyncHTTPTransport(verify=tls_context(), proxy=proxy)
+            transport = AsyncPoolTransport(verify=tls_context(), proxy=proxy)
             self._own[origin] = httpx.AsyncClient(transport=transport)
         return self._own[origin]
 

@@ -26,7 +26,15 @@ from ._flow import (
     list_models,
     probe_nonces,
 )
-from ._http import Idle, Whole, as_failure, live_reply, proxy_of, tls_context
+from ._http import (
+    Idle,
+    Whole,
+    as_failure,
+    live_reply,
+    proxy_of,
+    tls_context,
+    was_closed,
+)
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
@@ -41,7 +49,7 @@ from .errors import ConfidentialError, InvalidInputError
 from .explain import Explanation, explain
 from .parameters import ChatParameters, EmbeddingParameters
 from .replies import ChatReply, EmbeddingReply
-from .streams import ChatStream
+from .streams import ChatStream, Outcome
 
 __all__ = ["Client"]
 
@@ -282,34 +290,39 @@ class Client:
             return self._drive(step.steps)
 
     def _send(self, send: Send) -> Reply:
-        response = self._open(send)
+        http = self._http(send.origin)
+        response = self._open(send, http)
         if send.live and response.status_code == httpx.codes.OK:
             return live_reply(response)
         with closing(response):
-            return self._read(response, send)
+            return self._read(response, send, http)
 
-    def _open(self, send: Send) -> httpx.Response:
+    def _open(self, send: Send, http: httpx.Client) -> httpx.Response:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
         try:
             with deadline(connection.limits.head(send)):
-                return self._http(send.origin).send(
+                return http.send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except httpx.HTTPError as error:
-            failure = as_failure(error, send)
+            failure = as_failure(error, send, closed=http.is_closed)
+        except RuntimeError:  # httpx's, for a client that was closed before
+            if not http.is_closed:
+                raise
+            failure = was_closed(send.before)
         raise failure  # outside, for httpx's error holds the request
 
-    def _read(self, response: httpx.Response, send: Send) -> Reply:
+    def _read(self, response: httpx.Response, send: Send, http: httpx.Client) -> Reply:
         seconds = self._connection.limits.whole(send)
-        whole = Whole(send, seconds, response)
+        whole = Whole(send, self._connection.limits, response)
         try:
             with deadline(seconds):
                 for data in response.iter_bytes():
                     whole.add(data)
             return whole.reply()
         except httpx.HTTPError as error:
-            failure = as_failure(error, send, head_came=True)
+            failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
     def _http(self, origin: str | None) -> httpx.Client:
@@ -329,7 +342,7 @@ class Client:
         return own
 
     def _chunks(
-        self, request: Request, stream: ChatStream
+        self, request: Request, outcome: Outcome
     ) -> Generator[dict[str, Any], None, None]:
         flow = exchange_stream(self._connection.session, request)
         answer = self._drive(flow)
@@ -339,8 +352,8 @@ class Client:
             with closing(answer.stream.rest) as rest:
                 yield answer.stream.first
                 yield from rest
-        stream.attestation = answer.attestation
-        stream.verdict = answer.verdict
+        outcome.attestation = answer.attestation
+        outcome.verdict = answer.verdict
 
     def _read_first(self, step: Begin) -> Begun:
         chunks = self._events(step)

@@ -3,31 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from types import TracebackType
-from typing import Any, Self
+from types import AsyncGeneratorType, TracebackType
+from typing import Any, Protocol, Self, cast
 
 from .attestation import AttestationResult
 from .verdict import Verdict
 
-__all__ = ["AsyncChatStream", "ChatStream"]
+__all__ = ["AsyncChatStream", "ChatStream", "Outcome"]
+
+
+class _Source(Protocol):
+    async def aclose(self) -> None: ...
+
+
+class Outcome:
+    """What is known of a stream once its end has been reached.
+
+    Apart from the stream, which would otherwise hold itself through its generator: one
+    that is forgotten is to hang up at once, and not when a cycle is found.
+
+    Attributes:
+        source: What an asynchronous stream is read from; None before that has begun.
+    """
+
+    def __init__(self) -> None:
+        self.verdict: Verdict | None = None
+        self.attestation: AttestationResult | None = None
+        self.source: _Source | None = None
 
 
 class ChatStream:
     """The chunks of one chat answer, as OpenAI's `chat.completion.chunk` objects.
 
-    Closing it, or leaving its `with` block, hangs up.
-
-    Attributes:
-        verdict: What was checked; None until the end has been reached.
-        attestation: Why the node's key was accepted, likewise.
+    Closing it, leaving its `with` block, or forgetting it hangs up.
     """
 
     def __init__(
-        self, start: Callable[[ChatStream], Generator[dict[str, Any], None, None]]
+        self, start: Callable[[Outcome], Generator[dict[str, Any], None, None]]
     ) -> None:
-        self.verdict: Verdict | None = None
-        self.attestation: AttestationResult | None = None
-        self._chunks = start(self)
+        self._outcome = Outcome()
+        self._chunks = start(self._outcome)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What was checked; None until the end has been reached."""
+        return self._outcome.verdict
+
+    @property
+    def attestation(self) -> AttestationResult | None:
+        """Why the node's key was accepted; None until the end has been reached."""
+        return self._outcome.attestation
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self
@@ -52,19 +77,23 @@ class ChatStream:
 
 
 class AsyncChatStream:
-    """The chunks of one chat answer; see `ChatStream`.
-
-    Attributes:
-        verdict: What was checked; None until the end has been reached.
-        attestation: Why the node's key was accepted, likewise.
-    """
+    """The chunks of one chat answer; see `ChatStream`."""
 
     def __init__(
-        self, start: Callable[[AsyncChatStream], AsyncGenerator[dict[str, Any], None]]
+        self, start: Callable[[Outcome], AsyncGenerator[dict[str, Any], None]]
     ) -> None:
-        self.verdict: Verdict | None = None
-        self.attestation: AttestationResult | None = None
-        self._chunks = start(self)
+        self._outcome = Outcome()
+        self._chunks = start(self._outcome)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What was checked; None until the end has been reached."""
+        return self._outcome.verdict
+
+    @property
+    def attestation(self) -> AttestationResult | None:
+        """Why the node's key was accepted; None until the end has been reached."""
+        return self._outcome.attestation
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         return self
@@ -74,6 +103,13 @@ class AsyncChatStream:
 
     async def aclose(self) -> None:
         """Hang up, silently: to stop early is no truncation."""
+        source = self._outcome.source
+        if source is not None:
+            # Before the generator, which then closes without a pause: a loop that ends
+            # closes all generators at once, and complains of one that is closing.
+            await source.aclose()
+            if cast("AsyncGeneratorType[Any, Any]", self._chunks).ag_running:
+                return  # another task reads it, and finds the end
         await self._chunks.aclose()
 
     async def __aenter__(self) -> Self:

@@ -14,11 +14,10 @@ from atoma_confidential._session import Send
 SEND = Send("POST", "/x", {}, b"", before=ac.Exposure.LOCK, exposure=ac.Exposure.SEALED)
 
 
-def test_a_reply_has_a_largest_size(monkeypatch):
-    monkeypatch.setattr(_http, "MAX_REPLY_BYTES", 10)
-    whole = Whole(SEND, seconds=60, response=httpx.Response(200))
+def test_a_reply_has_a_largest_size():
+    whole = Whole(SEND, Limits(reply_bytes=10), httpx.Response(200))
     whole.add(b"x" * 10)
-    with pytest.raises(ac.RemoteProtocolError, match="exceeds 10 bytes"):
+    with pytest.raises(ac.RemoteProtocolError, match="max_reply_bytes, 10 bytes"):
         whole.add(b"x")
 
 
@@ -26,9 +25,10 @@ def test_a_reply_has_a_largest_size(monkeypatch):
 def test_a_reply_that_is_no_answer_is_small(monkeypatch, wait, status):
     monkeypatch.setattr(_http, "MAX_NOTE_BYTES", 10)
     response = httpx.Response(status)
-    whole = Whole(replace(SEND, wait=wait), seconds=60, response=response)
+    whole = Whole(replace(SEND, wait=wait), Limits(), response)
+    whole.add(b"x" * 10)
     with pytest.raises(ac.RemoteProtocolError, match="exceeds 10 bytes"):
-        whole.add(b"x" * 11)
+        whole.add(b"x")
 
 
 def test_only_https_goes_through_a_proxy(monkeypatch):
@@ -41,7 +41,7 @@ def test_only_https_goes_through_a_proxy(monkeypatch):
 
 
 def test_a_reply_that_drips_has_a_last_moment():
-    whole = Whole(SEND, seconds=-1, response=httpx.Response(200))
+    whole = Whole(SEND, Limits(answer=-1), httpx.Response(200))
     with pytest.raises(ac.ReplyTimeoutError, match="not whole in time"):
         whole.add(b"x")
 

@@ -41,6 +41,7 @@
   - ConnectionFailedError        no connection was made
   - ConnectionLostError          the connection broke before an answer came
     + AnswerCutError             it broke within the answer
+  - ClientClosedError            by another thread or task, during the call
   - ReplyTimeoutError
     + StreamStalledError
   - RemoteProtocolError          an answer that is off contract
@@ -78,6 +79,7 @@ from ._local import (
 )
 from ._reply import (
     AnswerCutError,
+    ClientClosedError,
     ConnectionFailedError,
     ConnectionLostError,
     DigestMismatchError,
@@ -134,6 +136,7 @@ __all__ = [
     "AuthenticationError",
     "BalanceError",
     "ChainRejectedError",
+    "ClientClosedError",
     "ConcurrentPurchaseError",
     "ConfidentialError",
     "ConfidentialityWarning",

@@ -6,6 +6,7 @@ from ._base import ConfidentialError
 
 __all__ = [
     "AnswerCutError",
+    "ClientClosedError",
     "ConnectionFailedError",
     "ConnectionLostError",
     "DigestMismatchError",
@@ -34,6 +35,12 @@ class ConnectionLostError(ConfidentialError):
 
 class AnswerCutError(ConnectionLostError):
     """The connection broke within the answer; the request has run."""
+
+
+class ClientClosedError(ConfidentialError):
+    """The client was closed while this call was waiting for the network."""
+
+    advice = "Close a client when its calls have ended; the request may have run."
 
 
 class ReplyTimeoutError(ConfidentialError, TimeoutError):

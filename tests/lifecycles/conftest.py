@@ -1,0 +1,41 @@
+"""Each way to ask, before an engine that says the same to all."""
+
+import gc
+
+import lived
+import pytest
+from waiting import Waiting
+
+
+@pytest.fixture(params=lived.WAYS, ids=lambda way: way.name)
+def way(request):
+    return request.param
+
+
+@pytest.fixture(params=lived.STREAMS, ids=lambda way: way.name)
+def stream(request):
+    return request.param
+
+
+@pytest.fixture
+def scripted(make_atoma):
+    return make_atoma(backend=lived.engine())
+
+
+@pytest.fixture(autouse=True)
+def _collected():
+    """Find in a test what it has left: an open socket warns when it is collected."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def waiting():
+    engine = Waiting()
+    yield engine
+    engine.go_on.set()
+
+
+@pytest.fixture
+def waiting_atoma(make_atoma, waiting):
+    return make_atoma(backend=waiting)
