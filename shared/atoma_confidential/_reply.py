@@ -116,7 +116,7 @@ class StreamOpener:
         Args:
             opener: Opens the events; None for a plain stream.
             on_nonce_reuse: Called once, at the first nonce that is seen again.
-            refuse_nonce_reuse: Whether to raise then.
+            refuse_nonce_reuse: Whether to raise then, even if all events share it.
             check_signature: Called with the signature of each event and the digest
                 that it is over; raises where it does not like them.
         """
@@ -187,17 +187,20 @@ class StreamOpener:
         return plaintext
 
     def _note_nonce(self, nonce: bytes) -> None:
-        """Only authenticated nonces count: a relay must not choose what we see."""
-        if self.nonce_reused:
-            return
-        if nonce not in self._nonces:
+        """Only authenticated nonces count: a relay must not choose what we see.
+
+        A node has one nonce for a whole stream, or another for each event (7.4). One
+        that comes again among others is an event that was sent twice on the way.
+        """
+        is_new = nonce not in self._nonces
+        if is_new and not self.nonce_reused:
             self._nonces.add(nonce)
             return
-        self.nonce_reused = True
-        self._nonces.clear()
-        self._on_nonce_reuse()
-        if self._refuse_nonce_reuse:
-            raise NonceReuseError("The node repeated a nonce.", self.exposure)
+        if not self.nonce_reused:
+            self.nonce_reused = True
+            self._on_nonce_reuse()
+        if self._refuse_nonce_reuse or is_new or len(self._nonces) > 1:
+            raise NonceReuseError("A nonce was repeated.", self.exposure)
 
 
 class _Ends:

@@ -4,8 +4,11 @@ Over real sockets, exhaustively: what was recorded once is replayed for every by
 """
 
 import asyncio
+import re
 
 import pytest
+from deltas import calls
+from fragments import fragment
 from httpcore._backends.anyio import AnyIOStream
 from httpcore._backends.sync import SyncStream
 from replayed import (
@@ -21,7 +24,7 @@ from replayed import (
     unframed,
     whole,
 )
-from shells import CHAT, EMBEDDING, MESSAGES, PATTERNS, SECRET
+from shells import MESSAGES, PATTERNS, SECRET
 
 from atoma_confidential import AsyncClient, Client, _flow
 from atoma_confidential.errors import (
@@ -33,15 +36,13 @@ from atoma_confidential.errors import (
     StreamTruncatedError,
 )
 
-SAID = [
-    {"delta": {"role": "assistant", "content": "Grüße"}},
-    {"delta": {"content": ", 4711"}},
-    {"delta": {}, "finish_reason": "stop"},
-]
+# As short as they can be, for each byte costs several exchanges.
+MODEL = "m"
+SAID = [{"delta": {"content": "Grüße"}}, {"delta": {}, "finish_reason": "stop"}]
 CALLED = [
-    {"delta": {"tool_calls": [{"index": 0, "id": "c1", "function": function}]}}
-    for function in ({"name": "count", "arguments": ""}, {"arguments": '{"year":1987}'})
-] + [{"delta": {}, "finish_reason": "tool_calls"}]
+    calls(fragment('{"y":', "f", index=0, id="c")),
+    calls(fragment("7}", index=0)) | {"finish_reason": "tool_calls"},
+]
 
 FRAME_AROUND_THE_END = len(b"\r\n" + b"0\r\n\r\n")
 """The bytes of a stream that may be missing: they follow its last event.
@@ -57,13 +58,13 @@ class Blocking:
         self._client = Client(**connection, **SETTINGS)
 
     def chat(self):
-        return [self._client.chat(MESSAGES, model=CHAT).body]
+        return [self._client.chat(MESSAGES, model=MODEL).body]
 
     def embed(self):
-        return self._client.embed([SECRET], model=EMBEDDING).vectors
+        return self._client.embed([SECRET], model=MODEL).vectors
 
     def stream(self, into):
-        stream = self._client.stream_chat(MESSAGES, model=CHAT)
+        stream = self._client.stream_chat(MESSAGES, model=MODEL)
         into.extend(stream)
 
     def close(self):
@@ -78,17 +79,17 @@ class Asynchronous:
         self._runner = asyncio.Runner()
 
     def chat(self):
-        return [self._runner.run(self._client.chat(MESSAGES, model=CHAT)).body]
+        return [self._runner.run(self._client.chat(MESSAGES, model=MODEL)).body]
 
     def embed(self):
-        call = self._client.embed([SECRET], model=EMBEDDING)
+        call = self._client.embed([SECRET], model=MODEL)
         return self._runner.run(call).vectors
 
     def stream(self, into):
         self._runner.run(self._collect(into))
 
     async def _collect(self, into):
-        async for chunk in self._client.stream_chat(MESSAGES, model=CHAT):
+        async for chunk in self._client.stream_chat(MESSAGES, model=MODEL):
             into.append(chunk)
 
     def close(self):
@@ -135,6 +136,8 @@ class Recording:
 @pytest.fixture(params=["lock", "whole", "embeddings", "stream", "calls"])
 def recording(request, scripted, engine, monkeypatch):
     monkeypatch.setattr(_flow, "seal", sealed_alike)
+    monkeypatch.setattr(engine, "models", lambda: [MODEL])
+    engine.usage, engine.answer_fields = {"total_tokens": 1}, {"id": "c"}
     engine.message = {"role": "assistant", "content": "Grüße"}
     engine.chunks = CALLED if request.param == "calls" else SAID
     recording = Recording(request.param)
@@ -166,7 +169,9 @@ def replay(monkeypatch):
     monkeypatch.setattr(AnyIOStream, "read", aread)
     yield server
     server.close()
-    assert not any(pattern.data in sent for pattern in PATTERNS for sent in server.asked)
+    assert not any(
+        pattern.data in sent for pattern in PATTERNS for sent in server.asked
+    )
 
 
 @pytest.fixture(params=[Blocking, Asynchronous])
@@ -242,13 +247,23 @@ def test_cut_at_each_byte_it_is_refused(recording, right, ask, refused):
         assert ask(cut(reply, at)) == (right, None), at
 
 
-@pytest.mark.parametrize("way", [ended, unframed])
-def test_a_body_that_ends_well_at_each_byte_is_refused(recording, refused, way):
+@pytest.mark.parametrize(
+    "recording", ["lock", "whole", "embeddings", "stream"], indirect=True
+)
+def test_where_the_body_ends_well_after_each_byte_it_is_refused(recording, refused):
     kind = StreamTruncatedError if recording.live else RemoteProtocolError
     for at in range(len(payload(recording.reply))):
-        refused(way(recording.reply, at), kind)
+        refused(ended(recording.reply, at), kind)
+
+
+def test_where_only_the_connection_ends_the_body_it_is_refused(recording, refused):
+    kind = StreamTruncatedError if recording.live else RemoteProtocolError
+    body = payload(recording.reply)
+    for found in re.finditer(rb"[{},]|\n", body):  # where it is easiest to be misled
+        for at in {found.start(), found.end()} - {len(body)}:
+            refused(unframed(recording.reply, at), kind)
 
 
 @pytest.mark.parametrize("way", [ended, unframed])
-def test_a_body_that_ends_where_it_should_is_right(recording, right, ask, way):
+def test_where_the_body_ends_as_it_should_it_is_right(recording, right, ask, way):
     assert ask(way(recording.reply, len(payload(recording.reply)))) == (right, None)

@@ -35,6 +35,26 @@ def test_where_repeated_nonces_are_tolerated_they_are_told_once(node):
     assert told == [True]
 
 
+def test_a_nonce_that_comes_again_among_others_is_never_tolerated(node):
+    """It is no node's doing: the event was sent twice on the way."""
+    told = []
+    wire = Wire(
+        node, on_nonce_reuse=lambda: told.append(True), refuse_nonce_reuse=False
+    )
+    wire.feed(wire.event(HI, nonce=NONCE) + wire.event(THERE))
+    with pytest.raises(NonceReuseError):
+        wire.feed(wire.event(HI, nonce=NONCE))
+    assert wire.stream.nonce_reused is True
+    assert told == [True]
+
+
+def test_other_nonces_after_one_that_was_repeated_are_never_tolerated(node):
+    wire = Wire(node, refuse_nonce_reuse=False)
+    wire.feed(wire.event(HI, nonce=NONCE) * 2)
+    with pytest.raises(NonceReuseError):
+        wire.feed(wire.event(THERE))
+
+
 def test_fresh_nonces_are_not_told(node):
     told = []
     wire = Wire(node, on_nonce_reuse=lambda: told.append(True))

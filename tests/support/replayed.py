@@ -170,7 +170,8 @@ class Replay:
         first, *others = sent.writes
         peer.sendall(first)
         for data in others:
-            self.read.acquire(timeout=SECONDS)
+            if not self.read.acquire(timeout=SECONDS):
+                raise TimeoutError("nobody reads")  # and hang up: the test will tell
             peer.sendall(data)
         return sent
 

@@ -85,6 +85,6 @@ class ReflectionError(OpenError):
 
 
 class NonceReuseError(OpenError):
-    """A node repeated a nonce in a stream: its text can be read on the way."""
+    """A nonce came twice: a stream can be read on the way, or an event was doubled."""
 
     advice = "Use stream_mode='buffered'; see docs/threat-model.md."
