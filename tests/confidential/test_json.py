@@ -82,8 +82,6 @@ def test_what_is_no_json_is_refused_without_its_text(value):
         "{}".encode("utf-16"),
         b'{"a":' * 100_000,
         b'{"a": ' + b"1" * 5000 + b"}",
-        # Shallow enough for the decoder, and too deep for whoever walks it then.
-        b'{"a": ' + b"[" * 900 + rb'"\ud800"' + b"]" * 900 + b"}",
     ],
     ids=lambda data: data[:12],
 )
@@ -95,6 +93,12 @@ def test_what_is_no_json_object_is_refused_without_its_text(data):
     assert "canary" not in f"{error}{error.args}"
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+def test_what_is_too_deep_for_whoever_walks_it_is_refused():
+    deep = b'{"a": ' + b"[" * 900 + rb'"\ud800"' + b"]" * 900 + b"}"
+    with pytest.raises(RemoteProtocolError, match="It is nested too deeply"):
+        parse_object(deep, "It", Exposure.SEALED)
 
 
 @given(values.filter(lambda value: not isinstance(value, dict)))
