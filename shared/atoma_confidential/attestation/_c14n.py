@@ -8,6 +8,7 @@ to expand, and no two documents of one size class cost very differently.
 
 from __future__ import annotations
 
+import re
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -21,6 +22,7 @@ _IN_VALUE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", '"': "&quot;"}
     | {"\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"}
 )
+_QUALIFIED = re.compile(r"[^:]+(:[^:]+)?").fullmatch
 _Attributes = list[str]  # names and values in turn, as expat gives them
 
 
@@ -64,6 +66,9 @@ class _Writer:
 
     def start(self, name: str, attributes: _Attributes) -> None:
         if len(self._scopes) > _MAX_DEPTH:
+            raise _broken()
+        # Expat reads without namespaces, so it allows colons anywhere.
+        if not all(map(_QUALIFIED, [name, *attributes[::2]])):
             raise _broken()
         outer = self._scopes[-1]
         declared, plain = {}, []

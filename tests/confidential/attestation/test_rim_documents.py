@@ -165,6 +165,22 @@ def test_a_document_type_is_refused_before_anything_is_expanded(subset):
         canonicalize(subset.encode() + b"<SoftwareIdentity />")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Canonical would be another name: with the first, a declaration.
+        '<a xmlns:x="u" :xmlns:y="v"></a>',
+        "<:a></:a>",
+        '<a b:="1"></a>',
+        '<a xmlns:x="u" x:y:z="1"></a>',
+        '<a xmlns:="u"></a>',
+    ],
+)
+def test_names_have_at_most_one_colon_and_something_on_each_side(text):
+    with pytest.raises(EvidenceFormatError):
+        canonicalize(text.encode())
+
+
 def test_text_that_is_not_utf_8_is_refused(read, document):
     with pytest.raises(EvidenceFormatError):
         read(document.replace(b"Test &amp; Silicon", b"\xff", 1))
