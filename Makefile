@@ -6,6 +6,8 @@
 #   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
+#   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
+#   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
 #   make clean                 remove what the targets made
 
 VENV      ?= .venv
@@ -15,6 +17,9 @@ SDK       := atoma-sdk==0.1.3
 QUESTION  ?= What can the proxy see?
 FRAMEWORK ?= both
 CONFIDENTIAL ?= 1
+MINUTES   ?= 10
+KILLS     ?= 50
+SEED      ?= 7
 
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
@@ -23,7 +28,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others clean
+.PHONY: help demo test lint types core others soak soak-index clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -56,6 +61,12 @@ others: $(VENV)/.test $(VENV_SDK)/.ready
 		$(BIN)/pytest --ignore=tests/confidential \
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
+
+soak: $(VENV)/.test
+	$(BIN)/python tests/soak --minutes "$(MINUTES)" --seed "$(SEED)"
+
+soak-index: $(VENV)/.test
+	$(BIN)/python tests/soak/kills.py --kills "$(KILLS)" --seed "$(SEED)"
 
 clean:
 	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache
