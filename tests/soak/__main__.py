@@ -21,6 +21,7 @@ import warnings
 import calls_langchain
 import calls_llama_index
 import chaos
+import questions
 import resources
 from tally import Tally
 from workers import HANG, Worker
@@ -29,23 +30,59 @@ from atoma_confidential import ConfidentialityWarning
 
 FRAMEWORKS = {"langchain": calls_langchain, "llama-index": calls_llama_index}
 SHELLS = {"sync": 2, "async": 3}
-WARM_UP = 30.0  # seconds
+WARM_UP = 90.0  # seconds
 ROUND = 60.0
 _WORKFLOWS = "workflows/runtime"
 
 
 def main():
+    options = _options()
+    warnings.simplefilter("ignore", ConfidentialityWarning)
+    print(f"seed {options.seed}, {os.cpu_count()} cores", flush=True)
+    tally = Tally()
+    _note_loose_ends(tally)
+    server, pipes = _server(options.seed)
+    workers = [
+        Worker(
+            name,
+            FRAMEWORKS[name.split(".")[0]].Calls,
+            pipe,
+            seed=options.seed,
+            tally=tally,
+            timeout=options.timeout,
+        )
+        for name, pipe in pipes.items()
+    ]
+    growth = resources.Growth()
+    for go_on in _rounds(options):
+        _round(workers, go_on, tally)
+        _settle()
+        questions.forget()
+        tally.readings.append(resources.read())
+        if options.trace:
+            growth.tell()
+        print(f"{tally.calls} calls, {tally.readings[-1]}", flush=True)
+    shocks = workers[0].shocks()
+    for pipe in pipes.values():
+        pipe.close()
+    server.join()
+    sys.exit(_told(tally, shocks))
+
+
+def _options():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--calls", type=int, help="of a worker in a round, of three")
     parser.add_argument("--seed", default=str(int(time.time())))
-    parser.add_argument("--timeout", type=float, default=10)
-    options = parser.parse_args()
-    warnings.simplefilter("ignore", ConfidentialityWarning)
+    parser.add_argument("--timeout", type=float, default=10, help="seconds")
+    parser.add_argument(
+        "--trace", action="store_true", help="tell where memory grew; slow"
+    )
+    return parser.parse_args()
 
-    print(f"seed {options.seed}, {os.cpu_count()} cores", flush=True)
-    tally = Tally()
-    _note_loose_ends(tally)
+
+def _server(seed):
+    """Start the other process; return it, and a pipe for each worker by its name."""
     names = [
         f"{framework}.{shell}.{number}"
         for framework in FRAMEWORKS
@@ -56,33 +93,11 @@ def main():
     ours, theirs = {}, {}
     for name in names:
         ours[name], theirs[name] = context.Pipe()
-    server = context.Process(target=chaos.serve, args=(options.seed, theirs))
+    server = context.Process(target=chaos.serve, args=(seed, theirs))
     server.start()
     for pipe in theirs.values():
         pipe.close()
-    workers = [
-        Worker(
-            name,
-            FRAMEWORKS[name.split(".")[0]].Calls,
-            pipe,
-            seed=options.seed,
-            tally=tally,
-            timeout=options.timeout,
-        )
-        for name, pipe in ours.items()
-    ]
-    for go_on in _rounds(options):
-        _round(workers, go_on, tally)
-        _settle()
-        tally.readings.append(resources.read())
-        last = tally.readings[-1]
-        print(f"{tally.calls} calls, {last}", flush=True)
-    workers[0]._pipe.send("counts")
-    shocks = workers[0]._pipe.recv()
-    for pipe in ours.values():
-        pipe.close()
-    server.join()
-    sys.exit(_told(tally, shocks))
+    return server, ours
 
 
 def _rounds(options):

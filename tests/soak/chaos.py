@@ -23,12 +23,14 @@ class Report(NamedTuple):
         shocked: Whether the key or all locks changed meanwhile.
         found: Where something could be read that nobody may read.
         violations: What a strict Atoma found wrong with requests.
+        requests: How many it took.
     """
 
     hits: list[str]
     shocked: bool
     found: list[str]
     violations: list[str]
+    requests: int
 
 
 LEFT_OUT = {
@@ -152,12 +154,13 @@ class Chaos:
         found = [f"{f.encoding}, {f.where}" for f in self._relay.find(secrets)]
         if "reply-clear" in hits:  # what a node says in clear, no client can hide
             found = [one for one in found if "sent" in one]
+        requests = len(self._relay.requests)
         self._relay.clear()
         violations = [*self._atoma.violations]
         for kept in (self._atoma.opened, self._atoma.exchanges):
             kept.clear()
         shocked = self._shocks.state != self._before
-        return Report(hits, shocked, found, violations)
+        return Report(hits, shocked, found, violations, requests)
 
     def _drawn(self):
         row = self._rng.choice(ROWS)
@@ -213,7 +216,7 @@ def _attend(pipe, url, chaos, shocks):
                 case None:
                     chaos.begin()
                     pipe.send(None)
-                case "counts":
+                case "shocks":
                     pipe.send(dict(shocks.counts))
                 case secrets:
                     pipe.send(chaos.end(secrets))

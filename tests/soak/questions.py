@@ -9,8 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from atoma_local import BuiltInBackend
-from atoma_local.embedder import _word_features
+from atoma_local import BuiltInBackend, _text, embedder
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDINGS = "intfloat/multilingual-e5-large-instruct"
@@ -61,9 +60,13 @@ def _embed(kind, rng, name):
 def vectors_of(texts):
     """Return the vectors that the engine gives, as they are after travelling."""
     body = {"model": EMBEDDINGS, "input": texts, "encoding_format": "base64"}
-    vectors = [_unpacked(one["embedding"]) for one in _ENGINE.embed(body)["data"]]
-    _word_features.cache_clear()  # it belongs into the server's process
-    return vectors
+    return [_unpacked(one["embedding"]) for one in _ENGINE.embed(body)["data"]]
+
+
+def forget():
+    """Empty the engine's caches, which belong into the server's process."""
+    embedder._word_features.cache_clear()
+    _text.stem.cache_clear()
 
 
 def _unpacked(text):

@@ -4,9 +4,7 @@ import threading
 from collections import Counter
 
 # Above what was there after the first round.
-RSS_LIMIT = 16  # MiB
-DESCRIPTOR_LIMIT = 4
-THREAD_LIMIT = 0
+LIMITS = {"rss": 32, "descriptors": 4, "threads": 0, "objects": 1000}
 
 MUST_BE_ZERO = (
     "errors not ours",
@@ -24,6 +22,7 @@ class Tally:
 
     def __init__(self):
         self._guard = threading.Lock()
+        self.requests = 0
         self.counts = Counter()
         self.kinds = {}
         self.faults = Counter()
@@ -47,6 +46,7 @@ class Tally:
             seen = self.kinds.setdefault(row, Counter())
             seen["calls"] += 1
             seen["hit"] += hit
+            self.requests += report.requests
             self.faults.update(fault.partition(":")[0] for fault in report.hits)
             if verdict == "right":
                 seen["recovered"] += hit
@@ -87,11 +87,7 @@ class Tally:
         if not self.faults:
             found.append("no fault hit anything")
         first, last = self.readings[0], self.readings[-1]
-        for name, limit in (
-            ("rss", RSS_LIMIT),
-            ("descriptors", DESCRIPTOR_LIMIT),
-            ("threads", THREAD_LIMIT),
-        ):
+        for name, limit in LIMITS.items():
             if getattr(last, name) - getattr(first, name) > limit:
                 found.append(f"{name} grew by more than {limit}")
         return found
@@ -110,6 +106,7 @@ class Tally:
             yield f"{row:<32}" + "".join(f"{seen[name]:>11}" for name in columns)
         yield f"{'all':<32}" + "".join(f"{total[name]:>11}" for name in columns)
         yield ""
+        yield f"requests: {self.requests}"
         yield f"faults that hit: {self.faults.total()}, of {len(self.faults)} kinds"
         yield ", ".join(f"{name}: {count}" for name, count in shocks.items())
         refused = ", ".join(f"{n} {count}" for n, count in self.refusals.most_common())
@@ -121,7 +118,7 @@ class Tally:
         yield f"{'left by LlamaIndex workflows:':<32}{theirs:>11}"
         yield from self.examples
         yield ""
-        columns = ("rss", "descriptors", "threads", "objects")
+        columns = ("MiB", "descriptors", "threads", "objects")
         yield f"{'after round':<32}" + "".join(f"{name:>12}" for name in columns)
         for number, one in enumerate(self.readings):
             yield (

@@ -48,6 +48,10 @@ class Worker:
         since = self.since
         return since is not None and time.monotonic() - since > HANG
 
+    def shocks(self):
+        """Return what hit everybody, and how often."""
+        return self._tell("shocks")
+
     def run(self, go_on):
         """Ask, on this thread, as long as `go_on` of the number of calls says so."""
         calls = self._made(self._settings, _BATCH)
