@@ -10,6 +10,7 @@ without kills, or if something was embedded again that was recorded.
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import sqlite3
 import sys
@@ -167,6 +168,7 @@ def _until_done(job, kills, rng, counts):
             return
         counts["kills"] += 1
         counts["kills before a request"] += not texts
+        print(".", end="", flush=True)
 
 
 def main():
@@ -175,6 +177,8 @@ def main():
     parser.add_argument("--passages", type=int, default=2000)
     parser.add_argument("--seed", default=str(int(time.time())))
     options = parser.parse_args()
+    # Its server looks for what it is to import here; Python 3.11 does not tell it.
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["recipes"])
     print(f"seed {options.seed}, {options.passages} passages, {recipes.BATCH} a batch")
     failed = False
@@ -191,7 +195,7 @@ def main():
                 rng=rng,
                 atoma=atoma,
             )
-        print(f"\n{framework}")
+        print(f"\n\n{framework}")
         for name in (
             "kills",
             "kills before a request",
