@@ -163,7 +163,7 @@ def _until_done(job, kills, rng, counts):
         counts["texts embedded"] += len(texts)
         counts["stored texts embedded again"] += len(loose.intersection(texts))
         counts["recorded texts embedded again"] += len(known.intersection(texts))
-        if status is not None:
+        if status is not None or not plan:
             counts["jobs that ended otherwise"] += status != 0
             return
         counts["kills"] += 1
