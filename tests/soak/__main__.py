@@ -115,8 +115,9 @@ def _rounds(options):
         for _ in range(3):
             yield lambda done: done < options.calls
         return
-    yield _until(time.monotonic() + WARM_UP)
-    end = time.monotonic() + options.minutes * 60
+    now = time.monotonic()
+    end = now + options.minutes * 60
+    yield _until(min(now + WARM_UP, end))
     while (now := time.monotonic()) < end:
         yield _until(min(now + ROUND, end))
 

@@ -9,6 +9,7 @@ all, a new key and the end of all locks, comes at any moment.
 import random
 import threading
 import time
+from collections import Counter
 from typing import NamedTuple
 
 from atoma_local import FaultRelay, Faults, LocalAtoma, list_faults
@@ -148,7 +149,7 @@ class Chaos:
     def end(self, secrets):
         """Tell what the call met; search what it left on the wire, and forget it."""
         left = [*self._faults.pending, *self._relay.faults.pending]
-        hits = [fault for fault in self._queued if fault not in left]
+        hits = [*(Counter(self._queued) - Counter(left)).elements()]
         self._faults.clear()
         self._relay.faults.clear()
         found = [f"{f.encoding}, {f.where}" for f in self._relay.find(secrets)]
