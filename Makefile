@@ -7,6 +7,8 @@
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
+#   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
+#   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
 #   make clean                 remove what the targets made
 
 VENV      ?= .venv
@@ -18,6 +20,9 @@ FRAMEWORK ?= both
 CONFIDENTIAL ?= 1
 SECONDS   ?= 60
 TARGET    ?= all
+MINUTES   ?= 10
+KILLS     ?= 50
+SEED      ?= 7
 
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
@@ -26,7 +31,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others fuzz clean
+.PHONY: help demo test lint types core others fuzz soak soak-index clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -63,6 +68,12 @@ others: $(VENV)/.test $(VENV_SDK)/.ready
 # Led by coverage; what it finds is kept in build/fuzz.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz.py --seconds "$(SECONDS)" $(TARGET)
+
+soak: $(VENV)/.test
+	$(BIN)/python tests/soak --minutes "$(MINUTES)" --seed "$(SEED)"
+
+soak-index: $(VENV)/.test
+	$(BIN)/python tests/soak/kills.py --kills "$(KILLS)" --seed "$(SEED)"
 
 clean:
 	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache

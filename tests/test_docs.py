@@ -38,6 +38,7 @@ def test_every_block_says_what_it_is():
 )
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run(code, atoma, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where they write to
     monkeypatch.setenv("ATOMA_BASE_URL", atoma.base_url)
     monkeypatch.setenv("ATOMA_API_KEY", atoma.api_key)
     monkeypatch.setattr(

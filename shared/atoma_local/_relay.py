@@ -42,12 +42,13 @@ class Target:
         return text.encode()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Connection:
     """Both directions of one connection, as far as they got."""
 
     sent: bytearray = field(default_factory=bytearray)
     received: bytearray = field(default_factory=bytearray)
+    over: bool = False
 
 
 class Relay:
@@ -142,6 +143,7 @@ class Relay:
         self._on_open(record)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             await self._join(reader, writer, record)
+        record.over = True
         await _close(writer)
 
     async def _join(

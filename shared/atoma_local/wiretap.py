@@ -123,6 +123,19 @@ class Wiretap:
             if (offset := layer.find(pattern.data)) >= 0
         ]
 
+    def clear(self) -> None:
+        """Forget what was recorded; connections that stand go on being recorded.
+
+        For long runs, between two calls: what is on its way is torn in two.
+        """
+        # Each step holds while the relay's thread adds connections and bytes.
+        for connection in list(self.connections):
+            over = connection.over
+            connection.sent.clear()
+            connection.received.clear()
+            if over:
+                self.connections.remove(connection)
+
     def view(self) -> WireView:
         """Sum up what an observer of this wire can tell."""
         return WireView.of(

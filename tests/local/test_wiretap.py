@@ -94,6 +94,27 @@ def test_records_what_crosses_and_changes_nothing(scripted):
     assert finding.where == "sent on connection 0"
 
 
+def test_what_is_cleared_is_forgotten_and_what_follows_is_recorded(scripted):
+    server = scripted(reply(b"hello"))
+    with (
+        Wiretap(f"http://127.0.0.1:{server.port}") as tap,
+        httpx.Client(base_url=tap.base_url) as client,
+    ):
+        client.get("/x", headers={"X-Note": SECRET})
+        tap.clear()
+        assert tap.find([SECRET]) == []
+
+        client.get("/y", headers={"X-Note": SECRET})  # on the connection that stands
+        assert [request.start_line for request in tap.requests] == ["GET /y HTTP/1.1"]
+        assert tap.find([SECRET])
+
+
+def test_connections_that_are_over_are_forgotten(scripted):
+    tap, _ = get(scripted(reply(b"hello")))
+    tap.clear()
+    assert tap.connections == []
+
+
 def test_finds_nothing_where_nothing_is(scripted):
     tap, _ = get(scripted(reply(b"hello")))
     assert tap.find([SECRET, "hello world"]) == []
