@@ -14,7 +14,7 @@ def _param(outcome):
     return pytest.param(outcome, id=outcome.name, marks=[CLEAR] * is_clear)
 
 
-@pytest.mark.parametrize("outcome", map(_param, load()))
+@pytest.mark.parametrize("outcome", [_param(outcome) for outcome in load()])
 def test_a_fault_ends_as_the_table_says(outcome):
     runs = measure(outcome.fault, outcome.call, on=outcome.path)
     name = outcome.fault.partition(":")[0]
@@ -40,7 +40,7 @@ def _passing():
             yield _param(outcome)
 
 
-@pytest.mark.parametrize("outcome", _passing())
+@pytest.mark.parametrize("outcome", [*_passing()])
 def test_a_repeated_failure_is_overcome_if_it_passes(outcome):
     runs = measure(outcome.fault, outcome.call, on=outcome.path, once=True)
     for run, expected in zip(runs, right(outcome.call), strict=True):

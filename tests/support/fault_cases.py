@@ -16,7 +16,7 @@ NUMBERS = {
     "reply-deep": (100_000,),
     "reply-huge": (2,),
     "stream-resplit": (7,),
-    "stream-huge": (1, 7),
+    "stream-huge": (1, 2),
     "request-cut": (100,),
     "request-reset": (100,),
     "request-stalled": (100,),
@@ -27,7 +27,7 @@ NUMBERS = {
     "reply-half-closed": (400,),
     "reply-stalled": (0, 400),
     "reply-split": (1,),
-    "reply-dripped": (200, 1),
+    "reply-dripped": (200, 2),
 }
 # A lock's reply is shorter than this number, in the middle of an answer.
 IN_ANSWER, IN_LOCK = ":400", ":120"
@@ -51,7 +51,7 @@ def _of(fault, name, place):
     if name == "connection-refused":  # by whom, cannot be chosen
         yield fault, "", CALLS["network"]
     elif place == "network" and not name.startswith("event"):
-        if fault != "reply-dripped:1":  # that of a short reply is soon over
+        if fault != "reply-dripped:2":  # that of a short reply is soon over
             yield fault.replace(IN_ANSWER, IN_LOCK), "lock", ("answer",)
         yield fault, "request", CALLS["network"]
         if calls := _plain(name):

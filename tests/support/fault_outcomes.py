@@ -1,7 +1,7 @@
 """How each fault ends: the file of outcomes, and the table that is made of it."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -90,16 +90,35 @@ def table():
         "| fault | what happens | calls | end | repeated | sent | left | next |\n",
         "|---|---|---|---|---|---|---|---|\n",
     ]
-    for fault, on, calls, end in rows(load()):
+    for (fault, on), group in groupby(load(), lambda o: (o.fault, o.on)):
         name, _, number = fault.partition(":")
         happens = about[name] + (f"; N is {number}" if number else "")
-        happens += {"lock": " (of a lock)", "request": "", "": ""}[on]
-        lines.append(
-            f"| `{fault}` | {happens} | {', '.join(calls)} | {_said(end)} | "
-            f"{_times(end.repeats)} | {end.locks}, {end.requests} | "
-            f"{end.left.lower()} | {_next(end)} |\n"
-        )
+        happens += " (the lock's)" if on == "lock" else ""
+        for end, sent in _alike(group):
+            calls = ", ".join(call for calls in sent.values() for call in calls)
+            lines.append(
+                f"| `{fault}` | {happens} | {calls} | {_said(end)} | "
+                f"{_times(end.repeats)} | {_counts(sent)} | {end.left.lower()} | "
+                f"{_next(end)} |\n"
+            )
     return "".join(lines)
+
+
+def _alike(outcomes):
+    """Put calls together that differ in nothing but how much they sent."""
+    found = {}
+    for outcome in outcomes:
+        end = replace(outcome.end, locks=0, requests=0)
+        sent = found.setdefault(end, {})
+        count = f"{outcome.end.locks}, {outcome.end.requests}"
+        sent.setdefault(count, []).append(outcome.call)
+    return found.items()
+
+
+def _counts(sent):
+    if len(sent) == 1:
+        return next(iter(sent))
+    return "; ".join(f"{', '.join(calls)}: {n}" for n, calls in sent.items())
 
 
 def _said(end):

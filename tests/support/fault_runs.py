@@ -11,7 +11,14 @@ from unittest import mock
 import httpcore
 from fault_calls import CANARY, KINDS, WAYS
 
-from atoma_confidential import ConfidentialityWarning, Exposure, _http, errors, retry
+from atoma_confidential import (
+    ConfidentialityWarning,
+    Exposure,
+    _http,
+    _sse,
+    errors,
+    retry,
+)
 from atoma_local import FaultSwitch, LocalAtoma
 
 RIGHT, WRONG = "the answer", "a wrong answer"
@@ -21,7 +28,7 @@ SEALED = "/v1/confidential/"
 SHORT = {"timeout": 2.0, "stream_idle_timeout": 1.0}
 STALLS = {
     *("post-silent", "stream-stalled:3", "stream-silent:3", "request-stalled:100"),
-    *("reply-stalled:0", "reply-stalled:120", "reply-stalled:400", "reply-dripped:1"),
+    *("reply-stalled:0", "reply-stalled:120", "reply-stalled:400", "reply-dripped:2"),
 }
 SECRETS = [CANARY, "Silvaner", "Paris", "Bearer", "api_key"]
 FIRST_TOKEN = "The"
@@ -85,7 +92,7 @@ class _Clients:
         request, sent = _http.Limits.request, self._sent
 
         def noting(limits, send, base_url):
-            sent[threading.get_ident()].append(send.path)
+            sent[threading.current_thread()].append(send.path)
             return request(limits, send, base_url)
 
         with ExitStack() as stack:
@@ -98,7 +105,7 @@ class _Clients:
         init, pools = kind.__init__, self._pools
 
         def noting(pool, *args, **kwargs):
-            pools[threading.get_ident()].append(pool)
+            pools[threading.current_thread()].append(pool)
             init(pool, *args, **kwargs)
 
         return noting
@@ -106,14 +113,14 @@ class _Clients:
     @property
     def sent(self):
         """The paths of all requests that were begun."""
-        return self._sent[threading.get_ident()]
+        return self._sent[threading.current_thread()]
 
     @property
     def busy(self):
         """How many of them are neither free for the next request nor closed."""
         return sum(
             not (connection.is_idle() or connection.is_closed())
-            for pool in self._pools[threading.get_ident()]
+            for pool in self._pools[threading.current_thread()]
             for connection in pool.connections
         )
 
@@ -125,7 +132,7 @@ def _warnings_of_threads():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("always", category=ConfidentialityWarning)
-        warnings.showwarning = lambda *_, **__: noted.add(threading.get_ident())
+        warnings.showwarning = lambda *_, **__: noted.add(threading.current_thread())
         yield noted
 
 
@@ -137,12 +144,17 @@ def no_waits():
     def delay(self, failure):
         if real(self, failure) is None:
             return None
-        repeated[threading.get_ident()] += 1
+        repeated[threading.current_thread()] += 1
         return 0
 
-    # What is larger than a limit is refused at any limit; this one is quick to reach.
+    # What is larger than a limit is refused at any limit; these are quick to reach.
     limit = mock.patch.object(_http, "MAX_REPLY_BYTES", 1 << 20)
-    with mock.patch.object(retry.Budget, "delay", delay), limit:
+    events = _sse.EventDecoder.__init__.__kwdefaults__
+    with (
+        mock.patch.object(retry.Budget, "delay", delay),
+        limit,
+        mock.patch.dict(events, max_event_bytes=2 << 20),
+    ):
         yield repeated
 
 
@@ -163,7 +175,7 @@ def measure(fault, kind, *, on="", once=False, ways=WAYS):
             arm = _armed(FaultSwitch(atoma), fault, on=on, once=once)
             watch = _Watch(clients, arm)
             value, error, left = _call(way, kind, atoma, watch, fault)
-            me = threading.get_ident()
+            me = threading.current_thread()
             end = End(
                 RIGHT if error is None else type(error).__name__,
                 watch.paths.count(LOCK),
@@ -262,6 +274,8 @@ def judged(run, fault, right):
 
 def is_partial(run, fault, right):
     """Whether what a stream handed out is not the beginning of its answer."""
+    if not run.pieces:
+        return False
     whole = right[0], _edited(fault, right)[0]
     return not any(text.startswith(run.pieces) for text in whole)
 
