@@ -6,10 +6,16 @@
 #   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
+#   make bench                 measure against other providers, and write
+#                              docs/performance.md; ONLY=streams is one part, QUICK=1
+#                              a trial run that writes nothing there
+#   make bench-check           count instructions of the hot paths, and compare with
+#                              benchmarks/baseline.json; UPDATE=1 writes that
 #   make clean                 remove what the targets made
 
 VENV      ?= .venv
 VENV_SDK  ?= .venv-sdk
+VENV_BENCH ?= .venv-bench
 FOLDER    ?= docs
 SDK       := atoma-sdk==0.1.3
 QUESTION  ?= What can the proxy see?
@@ -23,7 +29,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others clean
+.PHONY: help demo test lint types core others bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -57,8 +63,16 @@ others: $(VENV)/.test $(VENV_SDK)/.ready
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
 
+bench: $(VENV_BENCH)/.ready $(VENV_SDK)/.ready
+	@$(VENV_BENCH)/bin/python -m benchmarks \
+		--sdk-python "$(abspath $(VENV_SDK))/bin/python" \
+		$(foreach part,$(ONLY),--only $(part)) $(if $(QUICK),--quick)
+
+bench-check: $(VENV_BENCH)/.ready
+	@$(VENV_BENCH)/bin/python -m benchmarks.check $(if $(UPDATE),--update)
+
 clean:
-	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache
+	rm -rf $(VENV) $(VENV_SDK) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -71,6 +85,13 @@ $(VENV)/.test: $(VENV)/.made
 	@echo "Installing with the test tools (once, about two minutes) …"
 	@$(BIN)/python $(PIP) install --editable '.[all]' --group test --group lint
 	@touch $@ $(VENV)/.demo
+
+$(VENV_BENCH)/.ready: pyproject.toml
+	@echo "Installing whom to compare with (once, about two minutes) …"
+	@$(call make_venv,$(VENV_BENCH))
+	@$(VENV_BENCH)/bin/python $(PIP) install \
+		--editable '.[langchain,llama-index,local]' --group bench
+	@touch $@
 
 $(VENV)/.made: pyproject.toml
 	@$(call make_venv,$(VENV))

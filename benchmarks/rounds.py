@@ -1,0 +1,180 @@
+"""Rounds in which all contenders take their turn, and what comes of them.
+
+A contender lives in one process for the whole run. In each round each is measured once,
+in another order each time, so that what else the machine does weighs on all alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["Bench", "Measured", "Summary", "summary"]
+
+ROOT = Path(__file__).parents[1]
+KEY = "benchmark-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A median, and the quartiles beside it."""
+
+    median: float
+    low: float
+    high: float
+
+    def as_json(self) -> list[float]:
+        return [float(f"{n:.4g}") for n in (self.median, self.low, self.high)]
+
+
+def summary(values: Iterable[float]) -> Summary:
+    values = list(values)
+    if len(values) == 1:
+        return Summary(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Summary(median, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What each contender took in each round.
+
+    Attributes:
+        taken: by contender; one dictionary a round, of `cpu`, `wall` (seconds),
+            `walls` and `came`; see `worker`.
+    """
+
+    taken: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def of(self, name: str, what: str = "cpu", *, each: float = 1) -> Summary:
+        return summary(took[what] / each for took in self.taken[name])
+
+    def ratio(self, name: str, other: str, what: str = "cpu") -> Summary:
+        """Return how much more a contender takes than another, round by round."""
+        pairs = zip(self.taken[name], self.taken[other], strict=True)
+        return summary(ours[what] / theirs[what] for ours, theirs in pairs)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.taken
+
+
+class Process:
+    """A child that answers lines with lines."""
+
+    def __init__(self, python: str, *command: str) -> None:
+        # `-P` would be safer, but the official SDK's Python finds us by the folder.
+        self._child = subprocess.Popen(  # noqa: S603  our own modules
+            [python, "-m", *command],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": "0", "LANGSMITH_TRACING": "false"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.first = self._answer()
+
+    def ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        print(json.dumps(order), file=self._child.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self._child.stdout.readline()
+        if not line:
+            raise SystemExit(f"It ended: {self._child.args}, {self._child.wait()}.")
+        return json.loads(line)
+
+    def end(self) -> None:
+        self._child.stdin.close()
+        self._child.wait(30)
+        self._child.stdout.close()
+
+
+class Bench:
+    """The server and the contenders of one run."""
+
+    def __init__(
+        self, *, sdk_python: str | None, quick: bool = False, ours_only: bool = False
+    ) -> None:
+        self.quick = quick
+        self._ours_only = ours_only
+        self._sdk_python = sdk_python
+        self._server = Process(sys.executable, "benchmarks.server", KEY)
+        self._workers: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in [*self._workers.values(), self._server]:
+            process.end()
+
+    def rounds(
+        self,
+        contenders: Iterable[str],
+        case: str,
+        args: dict[str, Any],
+        *,
+        rounds: int,
+        came: int | None = None,
+        far: bool = False,
+        warm: bool = True,
+        **order: Any,
+    ) -> Measured:
+        """Measure a case for each contender, in turns.
+
+        Args:
+            contenders: whom; those that are not installed are left out.
+            case: name of a contender's method.
+            args: what it is called with.
+            rounds: how often, after one that is not counted.
+            came: what it must return, if that is known.
+            far: behind the line of 50 ms.
+            warm: run once before, which is not counted.
+            **order: more for the worker.
+        """
+        names = [name for name in contenders if self._has(name)]
+        port = self._server.first["far" if far else "near"]
+        order |= {"case": case, "args": args, "key": KEY}
+        order["url"] = f"http://127.0.0.1:{port}"
+        measured = Measured({name: [] for name in names})
+        for turn in range(-1 if warm else 0, 1 if self.quick else rounds):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                took = self._worker(name).ask(order)
+                if came is not None and took["came"] != came:
+                    raise SystemExit(f"{name}, {case}: {took['came']}, not {came}.")
+                if turn >= 0:
+                    measured.taken[name].append(took)
+        return measured
+
+    def server(self) -> dict[str, Any]:
+        """Return connections accepted and CPU time used by the server so far."""
+        return self._server.ask({})
+
+    def _has(self, name: str) -> bool:
+        return not self._ours_only or name.partition(":")[0] in OURS
+
+    def _worker(self, name: str) -> Process:
+        if name not in self._workers:
+            python = sys.executable
+            if name == "official_sdk":
+                if self._sdk_python is None:
+                    raise SystemExit("--sdk-python is needed.")
+                python = self._sdk_python
+            self._workers[name] = Process(python, "benchmarks.worker", name)
+        return self._workers[name]
+
+
+OURS = ("core", "langchain_atoma", "llama_index_atoma")
