@@ -8,62 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Bench", "Measured", "Summary", "summary"]
+from .results import Measured
+
+__all__ = ["KEY", "ROOT", "Bench", "Process"]
 
 ROOT = Path(__file__).parents[1]
 KEY = "benchmark-key"
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A median, and the quartiles beside it."""
-
-    median: float
-    low: float
-    high: float
-
-    def as_json(self) -> list[float]:
-        return [float(f"{n:.4g}") for n in (self.median, self.low, self.high)]
-
-
-def summary(values: Iterable[float]) -> Summary:
-    values = list(values)
-    if len(values) == 1:
-        return Summary(values[0], values[0], values[0])
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return Summary(median, low, high)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What each contender took in each round.
-
-    Attributes:
-        taken: by contender; one dictionary a round, of `cpu`, `wall` (seconds),
-            `walls` and `came`; see `worker`.
-    """
-
-    taken: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-    def of(self, name: str, what: str = "cpu", *, each: float = 1) -> Summary:
-        return summary(took[what] / each for took in self.taken[name])
-
-    def ratio(self, name: str, other: str, what: str = "cpu") -> Summary:
-        """Return how much more a contender takes than another, round by round."""
-        pairs = zip(self.taken[name], self.taken[other], strict=True)
-        return summary(ours[what] / theirs[what] for ours, theirs in pairs)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.taken
 
 
 class Process:
@@ -104,7 +61,7 @@ class Bench:
         self, *, sdk_python: str | None, quick: bool = False, ours_only: bool = False
     ) -> None:
         self.quick = quick
-        self._ours_only = ours_only
+        self.ours_only = ours_only
         self._sdk_python = sdk_python
         self._server = Process(sys.executable, "benchmarks.server", KEY)
         self._workers: dict[str, Process] = {}
@@ -159,12 +116,16 @@ class Bench:
                     measured.taken[name].append(took)
         return measured
 
+    def few(self, number: int) -> int:
+        """Return a number of things to measure with; a trial run makes do with few."""
+        return min(number, 10 + number // 100) if self.quick else number
+
     def server(self) -> dict[str, Any]:
         """Return connections accepted and CPU time used by the server so far."""
         return self._server.ask({})
 
     def _has(self, name: str) -> bool:
-        return not self._ours_only or name.partition(":")[0] in OURS
+        return not self.ours_only or name.partition(":")[0] in OURS
 
     def _worker(self, name: str) -> Process:
         if name not in self._workers:
@@ -177,4 +138,4 @@ class Bench:
         return self._workers[name]
 
 
-OURS = ("core", "langchain_atoma", "llama_index_atoma")
+OURS = ("core", "corpus", "langchain_atoma", "llama_index_atoma", "transport")

@@ -71,6 +71,7 @@ async def main(api_key: str) -> None:
         serving.build(api_key),
         http=Corked,
         log_config=None,
+        log_level="critical",
         access_log=False,
         timeout_keep_alive=600,
         timeout_graceful_shutdown=0,

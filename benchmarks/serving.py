@@ -186,7 +186,5 @@ def build(api_key: str) -> ASGIApp:
     serving = QuickServing(
         node, Engine(BuiltInBackend()), Faults(), opened=deque(maxlen=0)
     )
-    proxy = Proxy(
-        serving, {api_key}, StackBook(size=10**12), exchanges=deque(maxlen=0)
-    )
+    proxy = Proxy(serving, {api_key}, StackBook(size=10**12), exchanges=deque(maxlen=0))
     return Door(build_app(proxy))

@@ -13,7 +13,6 @@ import gc
 import importlib
 import inspect
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -57,7 +56,6 @@ class Worker:
             "wall": time.perf_counter() - start,
             "walls": walls,
             "came": came,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
 
 

@@ -30,11 +30,8 @@ class LangChain:
         return came
 
     def events(self, chunks: int) -> int:
-        came = 0
-        for event in self._model.stream_events(wants.line(chunks=chunks)):
-            if event["event"] == "on_chat_model_stream":
-                came += len(event["data"]["chunk"].content)
-        return came
+        asked = wants.line(chunks=chunks)
+        return sum(map(len, self._model.stream_events(asked, version="v3").text))
 
     async def aevents(self, chunks: int) -> int:
         came = 0
