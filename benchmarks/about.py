@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import os
 import platform
@@ -32,7 +32,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 def about(seconds: float) -> dict[str, Any]:
     """Return the facts, for the results."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "revision": _revision(),
         "machine": _machine(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",

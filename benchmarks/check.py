@@ -30,7 +30,7 @@ from .rounds import ROOT
 BASELINE = Path(__file__).with_name("baseline.json")
 # name: how often it runs to be counted
 COUNTED = {
-    "open_event": 256,
+    "open_event": 512,
     "langchain_chunk": 200,
     "llama_index_chunk": 200,
     "seal_request": 20,

@@ -27,6 +27,7 @@ from atoma_local.node import Node, SealedRequest, blake2b_256, to_base64
 __all__ = ["PATHS"]
 
 BATCH, DIMENSIONS = 100, 1024
+STREAM = 512
 MEGABYTE = 1_000_000
 
 
@@ -57,12 +58,12 @@ def _chunk(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
 
 
 @functools.cache
-def _events(count: int, *, sealed: bool) -> tuple[bytes, ...]:
-    """Return the events of a stream, 64 in a piece."""
+def _events(*, sealed: bool) -> tuple[bytes, ...]:
+    """Return the events of a stream of 512, 64 in a piece."""
     node, request, _ = _exchange()
     cipher, key = node._cipher(request), b"0" * 64  # noqa: SLF001  once, not for each
     events = []
-    for _ in range(count):
+    for _ in range(STREAM):
         chunk = _dump(_chunk({"content": " word"}))
         if sealed:
             nonce, digest = os.urandom(12), blake2b_256(chunk)
@@ -76,23 +77,25 @@ def _events(count: int, *, sealed: bool) -> tuple[bytes, ...]:
                 }
             )
         events.append(b"data: " + chunk + b"\n\n")
-    return tuple(b"".join(events[at : at + 64]) for at in range(0, count, 64))
+    return tuple(b"".join(events[at : at + 64]) for at in range(0, STREAM, 64))
 
 
-def _read(count: int, opener: Opener | None, *, sealed: bool) -> int:
-    stream = StreamOpener(opener)
-    pieces = _events(count, sealed=sealed)
-    return sum(1 for piece in pieces for _ in stream.feed(piece))
+def _read(count: int, opener: Opener | None) -> int:
+    pieces, read = _events(sealed=opener is not None), 0
+    while read < count:
+        stream = StreamOpener(opener)
+        read += sum(1 for piece in pieces for _ in stream.feed(piece))
+    return read
 
 
 def open_event(count: int) -> int:
-    """Open the events of a sealed stream."""
-    return _read(count, _exchange()[2], sealed=True)
+    """Open the events of sealed streams; count in streams of 512."""
+    return _read(count, _exchange()[2])
 
 
 def read_event(count: int) -> int:
-    """Read the events of a stream in clear."""
-    return _read(count, None, sealed=False)
+    """Read the events of streams in clear, likewise."""
+    return _read(count, None)
 
 
 def langchain_chunk(count: int) -> int:

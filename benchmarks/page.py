@@ -28,7 +28,12 @@ _MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL
 def written(page: str, results: dict[str, Any]) -> str:
     """Return the page with these results between its markers."""
     parts = [Part.of_json(part) for part in results["parts"]]
-    made = {"about": _about(results["about"]), "targets": _targets(parts)}
+    ratios = [ratio for part in parts for ratio in part.ratios]
+    made = {
+        "about": _about(results["about"]),
+        "targets": _ratios([ratio for ratio in ratios if _limit(ratio)]),
+        "behind": _behind([ratio for ratio in ratios if ratio.behind]),
+    }
     made |= {part.name: tables(part) for part in parts}
 
     def replaced(match: re.Match[str]) -> str:
@@ -105,8 +110,8 @@ def _ratios(ratios: list[Ratio]) -> str:
     )
 
 
-def _targets(parts: list[Part]) -> str:
-    return _ratios([ratio for part in parts for ratio in part.ratios if _limit(ratio)])
+def _behind(ratios: list[Ratio]) -> str:
+    return _ratios(ratios) if ratios else "Nowhere, in what was compared."
 
 
 def _limit(ratio: Ratio) -> str:

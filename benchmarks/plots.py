@@ -45,8 +45,10 @@ def bars(figures: Figures) -> str:
         end = LEFT + value.median * scale
         parts += [
             _text(LEFT - 8, middle + 5, name_of(name), anchor="end"),
-            f'<rect class="{kind}" x="{LEFT}" y="{y}" height="{BAR}" '
-            f'width="{end - LEFT:.1f}"/>',
+            (
+                f'<rect class="{kind}" x="{LEFT}" y="{y}" height="{BAR}" '
+                f'width="{end - LEFT:.1f}"/>'
+            ),
             _line("error", LEFT + value.low * scale, middle, scale * _span(value)),
             _text(
                 LEFT + value.high * scale + 6,
@@ -82,8 +84,10 @@ def lines(curve: Curve) -> str:
     for power in range(y_from, y_to + 1):
         x, y = at(10**x_from, 10**power / 1000)
         parts += [
-            f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - 230}" '
-            f'y1="{y:.1f}" y2="{y:.1f}"/>',
+            (
+                f'<line class="grid" x1="{x:.1f}" x2="{WIDTH - 230}" '
+                f'y1="{y:.1f}" y2="{y:.1f}"/>'
+            ),
             _text(x - 8, y + 4, f"{10.0**power:,g}", "faint", anchor="end"),
         ]
     parts.append(_text(70, HEIGHT - 14, curve.size, "faint"))
@@ -97,8 +101,10 @@ def lines(curve: Curve) -> str:
         ]
         y = TOP + 22 * number
         parts += [
-            f'<rect class="line{number}" x="{WIDTH - 215}" y="{y}" '
-            'width="12" height="12"/>',
+            (
+                f'<rect class="line{number}" x="{WIDTH - 215}" y="{y}" '
+                'width="12" height="12"/>'
+            ),
             _text(WIDTH - 197, y + 11, name_of(name)),
         ]
     return _svg(HEIGHT, parts)

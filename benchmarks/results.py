@@ -72,18 +72,30 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A comparison, and the limit that was set for it, if one was."""
+    """A comparison, and the limit that was set for it, if one was.
+
+    Attributes:
+        with_others: whether the other one is not ours.
+    """
 
     title: str
     value: Summary
     at_most: float | None = None
     at_least: float | None = None
+    with_others: bool = True
 
     @property
     def met(self) -> bool:
         if self.at_most is not None:
             return self.value.median <= self.at_most
         return self.at_least is None or self.value.median >= self.at_least
+
+    @property
+    def behind(self) -> bool:
+        """Whether somebody else does better."""
+        if self.at_least is not None:
+            return self.with_others and self.value.median < 1
+        return self.with_others and self.value.median > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +143,11 @@ class Part:
         *,
         at_most: float | None = None,
         at_least: float | None = None,
+        with_others: bool = True,
     ) -> None:
         """Note a comparison, unless one side of it did not take part."""
         if value is not None:
-            self.ratios.append(Ratio(title, value, at_most, at_least))
+            self.ratios.append(Ratio(title, value, at_most, at_least, with_others))
 
     def as_json(self) -> dict[str, Any]:
         return _rounded(asdict(self))

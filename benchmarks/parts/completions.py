@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 
 from ..results import Measured, Part, Summary, summary
 from ..rounds import Bench
@@ -42,7 +43,7 @@ def _near(bench: Bench, part: Part) -> None:
     took = bench.rounds(
         NAMES, "complete", CAME, rounds=7, times=bench.few(20), came=5 * WORDS
     )
-    each = _typical(took, lambda walls: statistics.median(walls))
+    each = _typical(took, statistics.median)
     part.add(title, "ms", each.all("wall", factor=1000))
     part.add(f"{title}: CPU", "ms", took.all(factor=1000 / bench.few(20)))
     if "raw" in each.taken:
@@ -100,7 +101,7 @@ def _accounts(bench: Bench, part: Part) -> None:
     part.add(f"Connections opened for {times} completions", "", connections)
 
 
-def _typical(took: Measured, of: object) -> Measured:
+def _typical(took: Measured, of: Callable[[list[float]], float]) -> Measured:
     """Return the same rounds with one time for each, out of those of its calls."""
     return Measured(
         {

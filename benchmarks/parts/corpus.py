@@ -38,5 +38,6 @@ def run(bench: Bench) -> Part:
         f"{title}: memory at the end against after a tenth",
         summary([megabytes[-1] / megabytes[0]]),
         at_most=1.1,
+        with_others=False,
     )
     return part

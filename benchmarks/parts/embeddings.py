@@ -24,10 +24,11 @@ def run(bench: Bench) -> Part:
     _near(bench, part, texts)
     _plain(bench, part)
     title = f"{texts:,} texts over a line of 50 ms"
-    _far(bench, part, title, texts, {"batch": BATCH}, least=4)
-    _far(bench, part, title, texts, {}, least=1.3)
+    _far(bench, part, title, texts=texts, how={"batch": BATCH}, least=4)
+    _far(bench, part, title, texts=texts, how={}, least=1.3)
     many = bench.few(MANY)
-    _far(bench, part, f"{many:,} texts over a line of 50 ms", many, {}, least=3)
+    title = f"{many:,} texts over a line of 50 ms"
+    _far(bench, part, title, texts=many, how={}, least=3)
     return part
 
 
@@ -75,11 +76,18 @@ def _plain(bench: Bench, part: Part) -> None:
         f"{title}: sealed against plain",
         took.ratio("langchain_atoma", "langchain_atoma:plain"),
         at_most=1.3,
+        with_others=False,
     )
 
 
 def _far(
-    bench: Bench, part: Part, title: str, texts: int, how: dict[str, int], least: float
+    bench: Bench,
+    part: Part,
+    title: str,
+    *,
+    texts: int,
+    how: dict[str, int],
+    least: float,
 ) -> None:
     title += f", {BATCH} in a request" if how else ", each's defaults"
     large = texts > TEXTS

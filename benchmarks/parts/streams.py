@@ -58,6 +58,7 @@ def run(bench: Bench) -> Part:
                     f"{title}: {ours} sealed against plain",
                     took.ratio(ours, f"{ours}:plain"),
                     at_most=1.5,
+                    with_others=False,
                 )
     _tools(bench, part)
     _official(bench, part)
