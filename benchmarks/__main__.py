@@ -36,12 +36,15 @@ def main() -> None:
     parser.add_argument(
         "--page", action="store_true", help="measure nothing; write the page again"
     )
+    parser.add_argument(
+        "--write", action="store_true", help="write the page after a trial run too"
+    )
     asked = parser.parse_args()
     if asked.page:
         page.publish(page.load())
         return
     start = time.perf_counter()
-    whole = not (asked.only or asked.quick or asked.ours_only)
+    whole = not (asked.only or asked.quick or asked.ours_only) or asked.write
     parts: list[Part] = []
     with Bench(
         sdk_python=asked.sdk_python, quick=asked.quick, ours_only=asked.ours_only
@@ -52,7 +55,7 @@ def main() -> None:
             print(f"\n## {name}, after {time.perf_counter() - start:.0f} s\n")
             print(page.tables(part), flush=True)
     if whole:
-        facts = about(time.perf_counter() - start)
+        facts = about(time.perf_counter() - start, trial=asked.quick)
         page.publish({"about": facts, "parts": [part.as_json() for part in parts]})
         print(f"\nWritten: {page.PAGE.relative_to(page.ROOT)}, and its plots.")
     else:

@@ -29,7 +29,7 @@ PACKAGES = (
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def about(seconds: float) -> dict[str, Any]:
+def about(seconds: float, *, trial: bool) -> dict[str, Any]:
     """Return the facts, for the results."""
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -37,7 +37,8 @@ def about(seconds: float) -> dict[str, Any]:
         "machine": _machine(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": [[name, importlib.metadata.version(name)] for name in PACKAGES],
-        "seconds": seconds,
+        "seconds": round(seconds),
+        "trial": trial,
     }
 
 

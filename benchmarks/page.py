@@ -22,6 +22,7 @@ PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
 RESULTS = Path(__file__).with_name("results.json")
 
+TRIAL = "; **a trial run, whose figures mean nothing**"
 _MARKED = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -146,7 +147,7 @@ def _about(about: dict[str, Any]) -> str:
         "Machine": about["machine"],
         "Python": about["python"],
         "Versions": versions,
-        "Whole run": f"{about['seconds'] / 60:.1f} minutes",
+        "Took": f"{about['seconds'] / 60:.1f} minutes{TRIAL if about['trial'] else ''}",
     }
     return _table(["", ""], ([name, str(fact)] for name, fact in facts.items()))
 

@@ -107,9 +107,13 @@ class Bench:
         order |= {"case": case, "args": args, "key": KEY}
         order["url"] = f"http://127.0.0.1:{port}"
         measured = Measured({name: [] for name in names})
+        if not names:
+            return measured
+        print(f"{case} {args}{' at 50 ms' if far else ''} …", file=sys.stderr)
         for turn in range(-1 if warm else 0, 1 if self.quick else rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                took = self._worker(name).ask(order)
+                kind = {"kind": name.partition(":")[2]}
+                took = self._worker(name).ask(order | kind)
                 if came is not None and took["came"] != came:
                     raise SystemExit(f"{name}, {case}: {took['came']}, not {came}.")
                 if turn >= 0:
@@ -128,14 +132,15 @@ class Bench:
         return not self.ours_only or name.partition(":")[0] in OURS
 
     def _worker(self, name: str) -> Process:
-        if name not in self._workers:
+        module = name.partition(":")[0]
+        if module not in self._workers:
             python = sys.executable
-            if name == "official_sdk":
+            if module == "official_sdk":
                 if self._sdk_python is None:
                     raise SystemExit("--sdk-python is needed.")
                 python = self._sdk_python
-            self._workers[name] = Process(python, "benchmarks.worker", name)
-        return self._workers[name]
+            self._workers[module] = Process(python, "benchmarks.worker", module)
+        return self._workers[module]
 
 
 OURS = ("core", "corpus", "langchain_atoma", "llama_index_atoma", "transport")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.worker CONTENDER
 
-Reads one JSON object a line, `{"case": …, "args": …, "url": …, "key": …}`, and answers
-each with the CPU and wall time of it, and with what came of it: characters, vectors.
+Reads one JSON object a line, with the keys `case`, `args`, `url`, `key` and `kind`, and
+answers each with the CPU and wall time of it, and what came of it: characters, vectors.
 """
 
 from __future__ import annotations
@@ -25,23 +25,19 @@ __all__: list[str] = []
 class Worker:
     """A contender, kept from one case to the next with its connections."""
 
-    def __init__(self, name: str) -> None:
-        # "langchain_atoma:plain" is one of the contenders of that module.
-        module, _, self._kind = name.partition(":")
+    def __init__(self, module: str) -> None:
         self._module = importlib.import_module(f".contenders.{module}", __package__)
-        self._kept: dict[tuple[str, str], Any] = {}
+        self._kept: dict[tuple[str, ...], Any] = {}
         self._loop = asyncio.Runner()
 
     def run(self, order: dict[str, Any]) -> dict[str, Any]:
-        at = order["url"], order["key"]
+        at = order["url"], order["key"], order["kind"]
         if order.get("fresh"):
             self._kept.pop(at, None)
         contender = self._kept.get(at)
         if contender is None:
-            contender = self._kept[at] = self._module.make(*at, self._kind)
-        case = getattr(contender, order["case"], None)
-        if case is None:
-            return {"absent": True}
+            contender = self._kept[at] = self._module.make(*at)
+        case = getattr(contender, order["case"])
         gc.collect()
         walls: list[float] = []
         cpu, start = time.process_time(), time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..results import Part
+from ..results import Part, Summary
 from ..rounds import Bench
 
 __all__ = ["run"]
@@ -32,6 +32,7 @@ UNIT = "µs of CPU per chunk"
 def run(bench: Bench) -> Part:
     part = Part("streams")
     chunks = bench.few(CHUNKS)
+    walls: dict[str, dict[str, Summary]] = {}
     for case, title, names, targets in (
         ("stream", "A stream, sync", EVERYONE, (0.30, 0.38)),
         ("astream", "A stream, async", EVERYONE, (0.25, None)),
@@ -42,6 +43,7 @@ def run(bench: Bench) -> Part:
             names, case, {"chunks": chunks}, rounds=7, came=chunks * TOKEN
         )
         part.add(title, UNIT, took.all(factor=MICRO / chunks))
+        walls[title] = took.all("wall", factor=MICRO / chunks)
         part.compare(
             f"{title}: LangChain sealed against ChatOpenAI plain",
             took.ratio("langchain_atoma", "langchain_openai"),
@@ -60,6 +62,8 @@ def run(bench: Bench) -> Part:
                     at_most=1.5,
                     with_others=False,
                 )
+    for title, wall in walls.items():
+        part.add(f"{title}: time", "µs per chunk, the server's sealing in it", wall)
     _tools(bench, part)
     _official(bench, part)
     return part

@@ -1,6 +1,6 @@
 """Where the time of one case goes: `cProfile` around one contender.
 
-    python -m benchmarks.profile langchain_atoma stream '{"chunks": 2000}' 2000
+    python -m benchmarks.hot_spots langchain_atoma stream '{"chunks": 2000}' 2000
 
 Prints microseconds of each function by itself, and calls, for each of so many things.
 The profiler makes calls dearer than they are: it shows where, not how much.
