@@ -17,7 +17,7 @@ __all__ = ["DIMENSIONS", "WORD", "answer", "chunks", "wanted"]
 
 DIMENSIONS = 1024
 WORD = " word"  # one token
-TOKEN = 4  # characters of a tool call's arguments that come at a time
+TOKEN = 6  # characters of a tool call's arguments that come at a time
 HEAD = {"id": "chatcmpl-1", "created": 1_750_000_000, "model": "gpt-4o"}
 KINDS = ("chat.completion", "chat.completion.chunk")
 

@@ -40,7 +40,19 @@ class LlamaIndex:
         asked = wants.line(tool=size)
         for part in self._model.stream_chat_with_tools(self._tools, user_msg=asked):
             last = part
-        (call,) = self._model.get_tool_calls_from_response(last)
+        return self._size_of_call(last)
+
+    def agent_tool(self, size: int) -> int:
+        """Look for calls in each part, as core's FunctionAgent does."""
+        last = None
+        asked = wants.line(tool=size)
+        for part in self._model.stream_chat_with_tools(self._tools, user_msg=asked):
+            last = part
+            self._model.get_tool_calls_from_response(part, error_on_no_tool_call=False)
+        return self._size_of_call(last)
+
+    def _size_of_call(self, response: Any) -> int:
+        (call,) = self._model.get_tool_calls_from_response(response)
         return len(call.tool_kwargs["text"]) + len('{"text": ""}')
 
     async def side_by_side(self, streams: int, chunks: int, every_ms: float = 0) -> int:
