@@ -69,7 +69,8 @@ bench: $(VENV_BENCH)/.ready $(VENV_SDK)/.ready
 		$(foreach part,$(ONLY),--only $(part)) $(if $(QUICK),--quick)
 
 bench-check: $(VENV_BENCH)/.ready
-	@$(VENV_BENCH)/bin/python -m benchmarks.check $(if $(UPDATE),--update)
+	@$(VENV_BENCH)/bin/python -m benchmarks.check $(if $(UPDATE),--update) \
+		$(foreach path,$(ONLY),--only $(path))
 
 clean:
 	rm -rf $(VENV) $(VENV_SDK) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache

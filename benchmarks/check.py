@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -84,14 +84,14 @@ def _loop(_count: int) -> dict[str, int]:
     return {str(number): number for number in range(20_000)}
 
 
-def measured() -> dict[str, Any]:
+def measured(names: Sequence[str]) -> dict[str, Any]:
     """Return each path's figure, and what they hold for."""
     counting = shutil.which("valgrind") is not None
     if counting:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            figures = list(pool.map(instructions, COUNTED))
+            figures = list(pool.map(instructions, names))
     else:
-        figures = [calibrated(name) for name in COUNTED]
+        figures = [calibrated(name) for name in names]
     return {
         "unit": "instructions" if counting else "calibrated time",
         "python": platform.python_version(),
@@ -99,7 +99,7 @@ def measured() -> dict[str, Any]:
         "machine": platform.machine(),
         "figures": {
             name: float(f"{figure:.4g}")
-            for name, figure in zip(COUNTED, figures, strict=True)
+            for name, figure in zip(names, figures, strict=True)
         },
     }
 
@@ -125,8 +125,10 @@ def compared(now: dict[str, Any], then: dict[str, Any]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench-check", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write a new baseline")
-    update = parser.parse_args().update
-    now = measured()
+    parser.add_argument("--only", action="append", choices=COUNTED, help="some paths")
+    asked = parser.parse_args()
+    update = asked.update and not asked.only
+    now = measured(asked.only or [*COUNTED])
     if update:
         BASELINE.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         print(f"Written: {BASELINE.relative_to(ROOT)}")

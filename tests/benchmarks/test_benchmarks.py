@@ -1,6 +1,5 @@
 """The programs behind docs/performance.md work; what they measure is not judged."""
 
-import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -35,7 +34,7 @@ def measure(*parts):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -81,21 +80,22 @@ def test_plots_are_small_and_well_formed(page):
         assert len(picture) < 12_000, name
 
 
-def baseline():
-    return json.loads((ROOT / "benchmarks" / "baseline.json").read_text())
+def counted(**figures):
+    versions = {"cryptography": "46", "pydantic": "2"}
+    what = {"unit": "instructions", "python": "3.11.7", "machine": "x86_64"}
+    return {**what, "versions": versions, "figures": figures}
 
 
 def test_the_guard_lets_pass_what_costs_as_much_as_before(check, capsys):
-    then = baseline()
+    then = counted(open_event=100_000, seal_request=500_000)
 
     assert check.compared(then, then) == 0
     assert "0 dearer" in capsys.readouterr().out
 
 
 def test_the_guard_names_a_path_that_became_dearer(check, capsys):
-    then = baseline()
-    figures = then["figures"]
-    now = then | {"figures": figures | {"open_event": 1.1 * figures["open_event"]}}
+    then = counted(open_event=100_000, seal_request=500_000)
+    now = counted(open_event=110_000, seal_request=400_000)
 
     assert check.compared(now, then) == 1
     (line,) = [x for x in capsys.readouterr().out.splitlines() if "DEARER" in x]
@@ -103,11 +103,10 @@ def test_the_guard_names_a_path_that_became_dearer(check, capsys):
 
 
 def test_the_guard_refuses_to_compare_counts_with_times(check):
-    then = baseline()
-    unit = {"instructions", "calibrated time"} - {then["unit"]}
+    then = counted(open_event=100_000)
 
     with pytest.raises(SystemExit):
-        check.compared(then | {"unit": unit.pop()}, then)
+        check.compared(then | {"unit": "calibrated time"}, then)
 
 
 def test_what_is_counted_is_what_is_done(check):
