@@ -9,20 +9,26 @@
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
 #   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
+#   make bench                 measure against other providers, and write
+#                              docs/performance.md; ONLY=streams is one part, QUICK=1
+#                              a trial run that writes nothing there
+#   make bench-check           count instructions of the hot paths, and compare with
+#                              benchmarks/baseline.json; UPDATE=1 writes that
 #   make clean                 remove what the targets made
 
-VENV      ?= .venv
-VENV_SDK  ?= .venv-sdk
-FOLDER    ?= docs
-SDK       := atoma-sdk==0.1.3
-QUESTION  ?= What can the proxy see?
-FRAMEWORK ?= both
+VENV         ?= .venv
+VENV_SDK     ?= .venv-sdk
+VENV_BENCH   ?= .venv-bench
+SDK          := atoma-sdk==0.1.3
+FOLDER       ?= docs
+QUESTION     ?= What can the proxy see?
+FRAMEWORK    ?= both
 CONFIDENTIAL ?= 1
-SECONDS   ?= 60
-TARGET    ?= all
-MINUTES   ?= 10
-KILLS     ?= 50
-SEED      ?= 7
+SECONDS      ?= 60
+TARGET       ?= all
+MINUTES      ?= 10
+KILLS        ?= 50
+SEED         ?= 7
 
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
@@ -31,7 +37,8 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others fuzz soak soak-index clean
+.PHONY: help demo test lint types core others
+.PHONY: fuzz soak soak-index bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -75,8 +82,17 @@ soak: $(VENV)/.test
 soak-index: $(VENV)/.test
 	$(BIN)/python tests/soak/kills.py --kills "$(KILLS)" --seed "$(SEED)"
 
+bench: $(VENV_BENCH)/.ready $(VENV_SDK)/.ready
+	@$(VENV_BENCH)/bin/python -m benchmarks \
+		--sdk-python "$(abspath $(VENV_SDK))/bin/python" \
+		$(foreach part,$(ONLY),--only $(part)) $(if $(QUICK),--quick)
+
+bench-check: $(VENV_BENCH)/.ready
+	@$(VENV_BENCH)/bin/python -m benchmarks.check $(if $(UPDATE),--update) \
+		$(foreach path,$(ONLY),--only $(path))
+
 clean:
-	rm -rf $(VENV) $(VENV_SDK) build dist .coverage* .hypothesis .*_cache
+	rm -rf $(VENV) $(VENV_SDK) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -95,6 +111,12 @@ $(VENV)/.fuzz: $(VENV)/.test
 		echo "atheris has no wheel for $$($(BIN)/python -V) on this machine; it" >&2; \
 		echo "has some for CPython 3.11 to 3.13 on Linux (x86-64). What the" >&2; \
 		echo "fuzzer starts from is replayed by 'make test' without it." >&2; exit 1; }
+
+$(VENV_BENCH)/.ready: pyproject.toml
+	@echo "Installing whom to compare with (once, about two minutes) …"
+	@$(call make_venv,$(VENV_BENCH))
+	@$(VENV_BENCH)/bin/python $(PIP) install \
+		--editable '.[langchain,llama-index,local]' --group bench
 	@touch $@
 
 $(VENV)/.made: pyproject.toml

@@ -1,0 +1,1 @@
+"""Sealed against plain, in one run: `make bench`."""
