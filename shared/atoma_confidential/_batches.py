@@ -95,7 +95,7 @@ def _vector(embedding: Any, exposure: Exposure) -> list[float]:
         raw = _decoded(embedding) if isinstance(embedding, str) else embedding
         # A sum of finite float32 values cannot overflow; one that is not finite shows.
         if isinstance(raw, list) and math.isfinite(sum(raw)):
-            return [float(number) for number in raw]
+            return raw if raw is not embedding else [float(number) for number in raw]
     except (TypeError, ValueError, OverflowError, struct.error):
         pass
     raise _off_contract("holds a vector that is not finite numbers", exposure)

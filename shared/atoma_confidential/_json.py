@@ -42,7 +42,7 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
             raise ValueError  # noqa: TRY301 - as any other text that is not JSON
         if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _is_deeper(value):
             raise RemoteProtocolError(f"{what} is nested too deeply.", exposure)
-        if b"\\ud" in data or b"\\uD" in data:
+        if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
             value = _sound(value)
     except (ValueError, RecursionError):
         value = None
