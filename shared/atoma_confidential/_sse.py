@@ -36,9 +36,10 @@ class EventDecoder:
         Raises:
             RemoteProtocolError: An event exceeds the limit.
         """
-        if self._skip_lf and chunk:
-            self._skip_lf = False
-            chunk = chunk.removeprefix(b"\n")
+        if chunk:
+            if self._skip_lf:
+                chunk = chunk.removeprefix(b"\n")
+            self._skip_lf = chunk.endswith(b"\r")  # the LF of a CRLF may follow
         # What was buffered has no line end: only what is new is searched for one.
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
         lines = self._lines(chunk[:end]) if end else []
@@ -48,7 +49,6 @@ class EventDecoder:
 
     def _lines(self, chunk: bytes) -> list[bytes]:
         """Return the lines that end in these bytes, which end with the last of them."""
-        self._skip_lf = chunk.endswith(b"\r")  # the LF of a CRLF cut in two may follow
         lines = (bytes(self._buffer) + chunk).splitlines()
         self._buffer.clear()
         if self._first_line:

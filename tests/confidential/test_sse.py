@@ -66,6 +66,15 @@ def test_one_byte_at_a_time_gives_the_same_events(data):
     assert decode(data, cuts=range(len(data))) == decode(data)
 
 
+@pytest.mark.parametrize(
+    "stream",
+    [b": hi\rdata: {1}\n\n", b"data: a\rdata: b\n\ndata: c\n\n", b"data: a\r\n\r\r\n"],
+)
+def test_line_ends_of_several_kinds_may_be_cut_anywhere(stream):
+    for cut in range(len(stream)):
+        assert decode(stream, cuts=[cut]) == naive(stream)
+
+
 @given(streams, st.data())
 def test_a_prefix_gives_a_prefix_of_the_events(data, draw):
     whole = decode(data)
