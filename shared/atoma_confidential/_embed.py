@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any, Literal
 
+from ._answered import Answer
 from ._batches import vectors_of
-from ._flow import Answer, exchange
+from ._flow import exchange
 from ._request import Request, embedding_request
 from ._session import Flow, Session
 from .attestation import AttestationResult
@@ -80,12 +82,19 @@ class Tally:
     """What has left the process with the batches of one call."""
 
     def __init__(self) -> None:
-        self.left = Exposure.NOTHING
+        self._left = Exposure.NOTHING
+        self._under_way: dict[range, Exposure] = {}
 
-    def note(self, exposure: Exposure) -> Exposure:
-        """Return the most that has left, this included."""
-        self.left = greater(self.left, exposure)
-        return self.left
+    def sending(self, batch: range, exposure: Exposure) -> None:
+        """Note what leaves with a request of a batch, which may not have left yet."""
+        before = self._under_way.get(batch, Exposure.NOTHING)
+        self._under_way[batch] = greater(before, exposure)
+
+    def ended(self, batch: range, exposure: Exposure) -> Exposure:
+        """Return the most that has left, with the requests under way counted in."""
+        self._under_way.pop(batch, None)
+        self._left = greater(self._left, exposure)
+        return reduce(greater, list(self._under_way.values()), self._left)
 
 
 def embed_batch(
@@ -102,14 +111,16 @@ def embed_batch(
             process in the whole call.
     """
     try:
-        part = yield from _embed(session, [texts[i] for i in batch], options)
+        part = yield from _embed(
+            session, [texts[i] for i in batch], options, partial(tally.sending, batch)
+        )
     except ConfidentialError as error:
-        error.exposure = tally.note(error.exposure)
+        error.exposure = tally.ended(batch, error.exposure)
         error.indices = batch
         if not isinstance(error, _TOO_LARGE) or len(batch) == 1:
             raise
     else:
-        tally.note(options.exposure)
+        tally.ended(batch, options.exposure)
         return [part]
     middle = batch.start + len(batch) // 2
     first, second = range(batch.start, middle), range(middle, batch.stop)
@@ -120,9 +131,14 @@ def embed_batch(
 _TOO_LARGE = (PayloadTooLargeError, ContextLengthError, RequestTooLargeError)
 
 
-def _embed(session: Session, texts: list[str], options: EmbeddingOptions) -> Flow[Part]:
+def _embed(
+    session: Session,
+    texts: list[str],
+    options: EmbeddingOptions,
+    sending: Callable[[Exposure], None],
+) -> Flow[Part]:
     decoys = options.decoys()
-    answer = yield from exchange(session, options.request(texts + decoys))
+    answer = yield from exchange(session, options.request(texts + decoys), sending)
     vectors = vectors_of(
         answer.body,
         count=len(texts) + len(decoys),

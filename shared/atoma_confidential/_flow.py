@@ -7,10 +7,12 @@ resumed with what came of it. No I/O, no clock and no framework live here; the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from . import _wire
+from ._answered import Answer, LiveAnswer
 from ._appraise import appraise
 from ._attempts import repeated, succeed
 from ._canary import canary_request, send_canary
@@ -31,12 +33,9 @@ from .errors import (
     RemoteProtocolError,
     greater,
 )
-from .receipt import Receipt
 from .verdict import Verdict
 
 __all__ = [
-    "Answer",
-    "LiveAnswer",
     "exchange",
     "exchange_stream",
     "list_models",
@@ -45,50 +44,6 @@ __all__ = [
 
 LOCK_SECONDS = 60
 """How long a node stays reserved; the default of 5 is too short to seal and send."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Answer:
-    """A whole answer of the engine, opened and checked.
-
-    Attributes:
-        opened: The exact bytes it was read from.
-        attestation: Why the node's key was accepted; None for a plain endpoint.
-        receipt: The node's signature; None where it was not checked.
-    """
-
-    body: dict[str, Any]
-    verdict: Verdict
-    opened: bytes
-    attestation: AttestationResult | None = None
-    receipt: Receipt | None = None
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LiveAnswer:
-    """A stream whose first chunk is there.
-
-    Attributes:
-        stream: That chunk, and what yields the others.
-        opener: What opens them.
-        attestation: Why the node's key was accepted; None for a plain endpoint.
-    """
-
-    stream: Begun
-    opener: StreamOpener
-    _verdict: Verdict
-    attestation: AttestationResult | None = None
-    _signatures: Signatures | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """What holds for what has been opened so far."""
-        verdict = self._verdict
-        if self._signatures is not None:
-            verdict = replace(verdict, signature=self._signatures.outcome)
-        if self.opener.nonce_reused:
-            verdict = replace(verdict, stream="live-nonce-reused")
-        return verdict
 
 
 def list_models(session: Session) -> Flow[list[_wire.Model]]:
@@ -110,13 +65,22 @@ def list_models(session: Session) -> Flow[list[_wire.Model]]:
     return (yield from repeated(session, attempt))
 
 
-def exchange(session: Session, request: Request) -> Flow[Answer]:
+def exchange(
+    session: Session,
+    request: Request,
+    sending: Callable[[Exposure], None] = lambda _: None,
+) -> Flow[Answer]:
     """Get one whole answer.
+
+    Args:
+        session: What the exchanges of a client share.
+        request: What is asked.
+        sending: Called before each request, with what will have left with it.
 
     Raises:
         ConfidentialError: After the repetitions that were safe.
     """
-    this = _Exchange(session, request)
+    this = _Exchange(session, request, sending)
     attempt = this.sealed if session.confidential else this.plain
     return (yield from repeated(session, attempt, lambda: this.left))
 
@@ -158,9 +122,15 @@ class _Unopened:
 class _Exchange:
     """The attempts at one request, and what they know of each other."""
 
-    def __init__(self, session: Session, request: Request) -> None:
+    def __init__(
+        self,
+        session: Session,
+        request: Request,
+        sending: Callable[[Exposure], None] = lambda _: None,
+    ) -> None:
         self._session = session
         self._request = request
+        self._sending = sending
         self._unopened: _Unopened | None = None
         self._unbound = False
         self._probed = False
@@ -210,6 +180,7 @@ class _Exchange:
 
     def _make(self, send: Send, lease: Lease | None = None) -> Flow[Reply]:
         """Make a request, and remember what has left the process with it."""
+        self._sending(send.exposure)
         try:
             reply = yield from succeed(send, lease)
         except ConfidentialError as error:

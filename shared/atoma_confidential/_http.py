@@ -239,9 +239,9 @@ def as_failure(
     return lost(f"The connection broke ({kind}).", send.exposure)
 
 
-def was_closed(exposure: Exposure) -> ConfidentialError:
-    """Return the error for a request whose client was closed."""
-    return errors.ClientClosedError("The client was closed.", exposure)
+def was_closed(exposure: Exposure, what: str = "client") -> ConfidentialError:
+    """Return the error for a request whose client, or whose stream, was closed."""
+    return errors.ClientClosedError(f"The {what} was closed.", exposure)
 
 
 class Idle:

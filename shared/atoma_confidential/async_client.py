@@ -14,10 +14,10 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from ._answered import Answer
 from ._appraise import appraise_anew
 from ._embed import Part, embed_batch
 from ._flow import (
-    Answer,
     exchange,
     exchange_stream,
     list_models,
@@ -210,9 +210,11 @@ class AsyncClient:
                         case Sleep():
                             await asyncio.sleep(step.seconds)
                         case Alone():
-                            result = await self._alone(step)
+                            result = await self._alone(step, outcome)
                         case Begin():
                             result = await self._read_first(step, outcome or Outcome())
+                        case _ if outcome is not None and outcome.closed:
+                            failure = was_closed(step.before, "stream")
                         case _:
                             result = await self._send(step)
                             source = result.source
@@ -227,10 +229,10 @@ class AsyncClient:
         finally:
             flow.close()
 
-    async def _alone(self, step: Alone) -> Any:
+    async def _alone(self, step: Alone, outcome: Outcome | None) -> Any:
         turns = (await self._loop()).turns
         async with turns.turn(step.name, seconds=self._connection.limits.lock):
-            return await self._drive(step.steps)
+            return await self._drive(step.steps, outcome)
 
     async def _send(self, send: Send) -> Reply:
         http = (await self._loop()).http(send.origin)

@@ -16,11 +16,11 @@ from typing import Any, Self, TypeVar, Unpack, cast
 
 import httpx
 
+from ._answered import Answer
 from ._appraise import appraise_anew
 from ._deadline import DeadlineTransport, deadline
 from ._embed import Part, embed_batch
 from ._flow import (
-    Answer,
     exchange,
     exchange_stream,
     list_models,

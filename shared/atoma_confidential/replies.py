@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._answered import Answer
 from ._embed import Part
-from ._flow import Answer
 from .attestation import AttestationResult
 from .receipt import Receipt
 from .verdict import Verdict

@@ -24,12 +24,14 @@ class Outcome:
 
     Attributes:
         source: What an asynchronous stream is read from; None before that has begun.
+        closed: Whether nobody wants what is still to come.
     """
 
     def __init__(self) -> None:
         self.verdict: Verdict | None = None
         self.attestation: AttestationResult | None = None
         self.source: _Source | None = None
+        self.closed = False
 
 
 class ChatStream:
@@ -103,14 +105,14 @@ class AsyncChatStream:
 
     async def aclose(self) -> None:
         """Hang up, silently: to stop early is no truncation."""
+        self._outcome.closed = True
         source = self._outcome.source
         if source is not None:
             # Before the generator, which then closes without a pause: a loop that ends
             # closes all generators at once, and complains of one that is closing.
             await source.aclose()
-            if cast("AsyncGeneratorType[Any, Any]", self._chunks).ag_running:
-                return  # another task reads it, and finds the end
-        await self._chunks.aclose()
+        if not cast("AsyncGeneratorType[Any, Any]", self._chunks).ag_running:
+            await self._chunks.aclose()  # else another task reads it, and finds the end
 
     async def __aenter__(self) -> Self:
         return self

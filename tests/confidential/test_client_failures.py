@@ -7,6 +7,7 @@ from shells import QUESTION, SECRET, locks, posts
 
 import atoma_confidential as ac
 from atoma_confidential import Exposure
+from atoma_confidential._embed import Tally
 
 LOCK, SEALED = Exposure.LOCK, Exposure.SEALED
 
@@ -286,6 +287,16 @@ def test_an_error_says_what_left_with_the_whole_call(make_atoma, connect):
     with pytest.raises(ac.BalanceError, match=r"Texts 0 to 0: ") as caught:
         connect(atoma).embed([SECRET, QUESTION])
     assert caught.value.exposure is Exposure.SEALED
+
+
+def test_an_error_counts_in_what_other_batches_have_under_way():
+    tally = Tally()
+    tally.sending(range(2), LOCK)
+    tally.sending(range(2), SEALED)
+    tally.sending(range(2), LOCK)  # of a repetition
+    tally.sending(range(2, 4), LOCK)
+    assert tally.ended(range(2, 4), LOCK) is SEALED
+    assert tally.ended(range(2), LOCK) is LOCK  # it had not left after all
 
 
 def test_a_text_that_a_server_finds_too_large_is_named(make_atoma, connect):

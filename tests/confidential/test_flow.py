@@ -15,7 +15,8 @@ from atoma_confidential import (
     StackUnavailableError,
     StreamTruncatedError,
 )
-from atoma_confidential._flow import LiveAnswer, exchange, exchange_stream
+from atoma_confidential._answered import LiveAnswer
+from atoma_confidential._flow import exchange, exchange_stream
 from atoma_confidential._request import chat_request
 from atoma_confidential._session import (
     Alone,

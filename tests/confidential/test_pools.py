@@ -103,6 +103,36 @@ async def test_a_stream_that_another_task_closes_ends(make_atoma):
             await task
 
 
+async def test_a_stream_that_is_closed_before_it_begins_is_not_asked_for(make_atoma):
+    atoma = make_atoma()
+    settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    async with ac.AsyncClient(stream_mode="live", **settings) as client:
+        stream = client.stream_chat(HELLO, model=CHAT)
+        task = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)  # it has begun to wait for the lock
+        await stream.aclose()
+        with pytest.raises(ac.ClientClosedError) as caught:
+            await task
+    assert caught.value.exposure in (ac.Exposure.NOTHING, ac.Exposure.LOCK)
+    assert not atoma.opened
+
+
+async def test_a_stream_that_is_closed_between_two_attempts_ends(make_atoma):
+    atoma = make_atoma()
+    atoma.faults.once("tag-tampered")
+    settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    async with ac.AsyncClient(stream_mode="live", **settings) as client:
+        stream = client.stream_chat(HELLO, model=CHAT)
+        task = asyncio.ensure_future(anext(stream))
+        while not (source := stream._outcome.source) or not source.is_closed:  # noqa: ASYNC110 - nobody tells when
+            await asyncio.sleep(0)
+        await stream.aclose()
+        with pytest.raises(ac.ClientClosedError) as caught:
+            await task
+    assert caught.value.exposure is ac.Exposure.SEALED
+    assert len(atoma.opened) == 1
+
+
 def test_what_is_being_connected_when_its_client_is_closed(silent):
     transport = DeadlineTransport(verify=tls_context(), proxy=None)
     real = transport._backend._inner.connect_tcp

@@ -38,7 +38,7 @@ class AnswerCutError(ConnectionLostError):
 
 
 class ClientClosedError(ConfidentialError):
-    """The client was closed while this call was waiting for the network."""
+    """The client, or the stream, was closed while a call waited for the network."""
 
     advice = "Close a client when its calls have ended; the request may have run."
 
