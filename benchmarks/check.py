@@ -128,6 +128,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=COUNTED, help="some paths")
     asked = parser.parse_args()
     update = asked.update and not asked.only
+    if not update and not BASELINE.exists():
+        sys.exit("There is no baseline: make bench-check UPDATE=1 writes one.")
     now = measured(asked.only or [*COUNTED])
     if update:
         BASELINE.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")

@@ -380,4 +380,6 @@ class Client:
 
 def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:
     for key in [key for key in list(own) if key[0] == os.getpid()]:
-        own.pop(key).close()
+        client = own.pop(key, None)  # another thread may close as well
+        if client is not None:
+            client.close()
