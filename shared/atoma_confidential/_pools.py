@@ -21,12 +21,17 @@ __all__ = ["AsyncPoolTransport", "abandoned"]
 
 def abandoned(pool: httpcore.ConnectionPool | httpcore.AsyncConnectionPool) -> Any:
     """Return the connections of a pool that no request uses or can use any more."""
-    used = [request.connection for request in pool._requests]  # noqa: SLF001
-    return [
-        connection
-        for connection in pool.connections
-        if not (connection.is_idle() or connection.is_closed() or connection in used)
-    ]
+    # Of one moment: an idle one may be given to another thread's request at any time.
+    # Between tasks this lock does nothing, and need not: nothing is awaited here.
+    with pool._optional_thread_lock:  # noqa: SLF001
+        used = [request.connection for request in pool._requests]  # noqa: SLF001
+        return [
+            connection
+            for connection in pool.connections
+            if not (
+                connection.is_idle() or connection.is_closed() or connection in used
+            )
+        ]
 
 
 class AsyncPoolTransport(httpx.AsyncHTTPTransport):
