@@ -16,6 +16,8 @@ from weakref import WeakSet
 import httpcore
 import httpx
 
+from ._heard import note
+
 __all__ = ["AsyncPoolTransport", "abandoned"]
 
 
@@ -104,4 +106,45 @@ class _Backend(httpcore.AsyncNetworkBackend):
             await stream.aclose()
             raise httpcore.ConnectError
         self.streams.add(stream)
-        return stream
+        return _Stream(stream)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """Notes whether a byte of an answer was read."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> bytes:
+        data = await self._inner.read(max_bytes, timeout)
+        if data:
+            note(a_byte=True)
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> None:
+        note(a_byte=False)
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
