@@ -18,6 +18,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from ._heard import note
 from ._pools import abandoned
 
 __all__ = ["DeadlineTransport", "deadline"]
@@ -90,12 +91,16 @@ class _Stream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._check_open()
         try:
-            return self._inner.read(max_bytes, _left(timeout))
+            data = self._inner.read(max_bytes, _left(timeout))
         except ValueError:  # of a TLS socket that another thread closes just now
             raise httpcore.ReadError from None
+        if data:
+            note(a_byte=True)
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._check_open()
+        note(a_byte=False)
         self._inner.write(buffer, _left(timeout))
 
     def close(self) -> None:

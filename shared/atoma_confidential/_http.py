@@ -29,6 +29,9 @@ __all__ = [
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 """2,048 vectors of 4,096 numbers, in base64 twice over; as JSON, they may need more."""
 
+_ENDED = "Server disconnected"
+"""How httpcore tells an end within the head from what is no HTTP, which h11 tells."""
+
 MAX_NOTE_BYTES = 1024 * 1024
 """What is no answer of an engine is small: locks, errors, canaries, evidence."""
 
@@ -206,6 +209,7 @@ def as_failure(
     error: httpx.HTTPError | TimeoutError,
     send: Send,
     *,
+    byte_came: bool = False,
     head_came: bool = False,
     closed: bool = False,
 ) -> ConfidentialError:
@@ -214,7 +218,8 @@ def as_failure(
     Args:
         error: What httpx raised.
         send: What it was doing.
-        head_came: Whether the answer had begun: then the request surely ran.
+        byte_came: Whether the answer had begun: then the request surely ran.
+        head_came: Whether its head was whole.
         closed: Whether the client was closed meanwhile, and the connection with it.
     """
     if closed:
@@ -235,7 +240,15 @@ def as_failure(
             return errors.ReplyTimeoutError(
                 f"Nothing came in time ({kind}).", send.exposure
             )
-    lost = errors.AnswerCutError if head_came else errors.ConnectionLostError
+        case httpx.RemoteProtocolError() if not (
+            head_came or str(error).startswith(_ENDED)
+        ):
+            return errors.RemoteProtocolError(
+                f"What came is no answer of HTTP, or its head is too long ({kind}).",
+                send.exposure,
+            )
+    begun = byte_came or head_came
+    lost = errors.AnswerCutError if begun else errors.ConnectionLostError
     return lost(f"The connection broke ({kind}).", send.exposure)
 
 

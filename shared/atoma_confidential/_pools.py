@@ -16,17 +16,24 @@ from weakref import WeakSet
 import httpcore
 import httpx
 
+from ._heard import note
+
 __all__ = ["AsyncPoolTransport", "abandoned"]
 
 
 def abandoned(pool: httpcore.ConnectionPool | httpcore.AsyncConnectionPool) -> Any:
     """Return the connections of a pool that no request uses or can use any more."""
-    used = [request.connection for request in pool._requests]  # noqa: SLF001
-    return [
-        connection
-        for connection in pool.connections
-        if not (connection.is_idle() or connection.is_closed() or connection in used)
-    ]
+    # Of one moment: an idle one may be given to another thread's request at any time.
+    # Between tasks this lock does nothing, and need not: nothing is awaited here.
+    with pool._optional_thread_lock:  # noqa: SLF001
+        used = [request.connection for request in pool._requests]  # noqa: SLF001
+        return [
+            connection
+            for connection in pool.connections
+            if not (
+                connection.is_idle() or connection.is_closed() or connection in used
+            )
+        ]
 
 
 class AsyncPoolTransport(httpx.AsyncHTTPTransport):
@@ -99,4 +106,45 @@ class _Backend(httpcore.AsyncNetworkBackend):
             await stream.aclose()
             raise httpcore.ConnectError
         self.streams.add(stream)
-        return stream
+        return _Stream(stream)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """Notes whether a byte of an answer was read."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(
+        self,
+        max_bytes: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> bytes:
+        data = await self._inner.read(max_bytes, timeout)
+        if data:
+            note(a_byte=True)
+        return data
+
+    async def write(
+        self,
+        buffer: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> None:
+        note(a_byte=False)
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+    ) -> httpcore.AsyncNetworkStream:
+        return _Stream(
+            await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)

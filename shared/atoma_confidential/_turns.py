@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -14,23 +15,39 @@ class ThreadTurns:
     """Names that one thread holds at a time."""
 
     def __init__(self) -> None:
-        self._held: dict[str, object] = {}
-        self._changed = threading.Condition()
+        self._held: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
 
     @contextmanager
     def turn(self, name: str, *, seconds: float) -> Iterator[None]:
         """Hold a name in this block, or go ahead without it after so many seconds."""
-        mine = object()  # so that an interrupt finds out whether it was taken
-        try:
-            with self._changed:
-                if self._changed.wait_for(lambda: name not in self._held, seconds):
-                    self._held[name] = mine
-            yield
-        finally:
-            with self._changed:
-                if self._held.get(name) is mine:
-                    del self._held[name]
-                    self._changed.notify_all()
+        until = time.monotonic() + seconds
+        # Whose lock is open has gone, be it by an interrupt on any of these lines:
+        # `with` and a lock are one to the interpreter, as no `try` is.
+        mine = threading.Lock()
+        with mine:
+            try:
+                while (holder := self._take(name, mine)) is not mine:
+                    if not holder.acquire(timeout=max(0, until - time.monotonic())):
+                        break
+                    holder.release()
+                yield
+            finally:
+                self._drop(name, mine)
+
+    def _take(self, name: str, mine: threading.Lock) -> threading.Lock:
+        """Return who holds a name: from now on mine, where nobody did."""
+        with self._guard:
+            holder = self._held.get(name)
+            if holder is None or not holder.locked():
+                self._held[name] = holder = mine
+            return holder
+
+    def _drop(self, name: str, mine: threading.Lock) -> None:
+        """Forget a name that nobody has taken meanwhile."""
+        with self._guard:
+            if self._held.get(name) is mine:
+                del self._held[name]
 
 
 class TaskTurns:

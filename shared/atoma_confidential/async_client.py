@@ -23,6 +23,7 @@ from ._flow import (
     list_models,
     probe_nonces,
 )
+from ._heard import listen
 from ._http import (
     Idle,
     Limits,
@@ -245,6 +246,7 @@ class AsyncClient:
     async def _open(self, send: Send, http: httpx.AsyncClient) -> httpx.Response:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
+        heard = listen()
         try:
             # httpx restarts its read timeout at each byte.
             async with asyncio.timeout(connection.limits.head(send)):
@@ -252,7 +254,9 @@ class AsyncClient:
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except (httpx.HTTPError, TimeoutError) as error:
-            failure = as_failure(error, send, closed=http.is_closed)
+            failure = as_failure(
+                error, send, byte_came=heard.a_byte, closed=http.is_closed
+            )
         except RuntimeError:  # httpx's, for a client that was closed before
             if not http.is_closed:
                 raise

@@ -26,6 +26,7 @@ from ._flow import (
     list_models,
     probe_nonces,
 )
+from ._heard import listen
 from ._http import (
     Idle,
     Whole,
@@ -66,7 +67,9 @@ class Client:
         http_client: Makes all connections instead of ours, those of the trust policy
             among them: for proxies and certificates. Its headers, cookies, auth and
             redirects are not used, and closing it stays with the caller. It knows no
-            deadline: a server that drips the head of a reply is then waited for.
+            deadline: a server that drips the head of a reply is then waited for. Nor
+            does it tell whether a byte came where a head is cut: such a request is
+            then taken for one without an answer, and repeated once.
         **settings: See `ClientSettings`.
 
     Raises:
@@ -300,13 +303,16 @@ class Client:
     def _open(self, send: Send, http: httpx.Client) -> httpx.Response:
         connection = self._connection
         request = connection.limits.request(send, connection.base_url)
+        heard = listen()
         try:
             with deadline(connection.limits.head(send)):
                 return http.send(
                     request, stream=True, auth=None, follow_redirects=False
                 )
         except httpx.HTTPError as error:
-            failure = as_failure(error, send, closed=http.is_closed)
+            failure = as_failure(
+                error, send, byte_came=heard.a_byte, closed=http.is_closed
+            )
         except RuntimeError:  # httpx's, for a client that was closed before
             if not http.is_closed:
                 raise

@@ -143,7 +143,7 @@ class Heads:
 
 @pytest.mark.parametrize(
     ("size", "kind"),
-    [(60_000, ac.AuthenticationError), (200_000, ac.ConnectionLostError)],
+    [(60_000, ac.AuthenticationError), (200_000, ac.RemoteProtocolError)],
 )
 def test_a_head_has_at_most_100_kibibytes(connect, size, kind):
     server = Heads(size)

@@ -114,8 +114,9 @@ def test_who_waits_for_a_stuck_turn_stops_waiting(atoma):
     known = {"api_key": atoma.api_key, "base_url": atoma.base_url, "timeout": 0.5}
     with ac.Client(**known) as client:
         turns = client._turns[os.getpid()] = ThreadTurns()
-        turns._held[f"lock {CHAT}"] = object()
-        assert client.chat(HELLO, model=CHAT).verdict.sealed
+        turns._held[f"lock {CHAT}"] = stuck = threading.Lock()
+        with stuck:
+            assert client.chat(HELLO, model=CHAT).verdict.sealed
 
 
 async def test_who_awaits_a_stuck_turn_stops_waiting(atoma):

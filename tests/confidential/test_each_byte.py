@@ -236,13 +236,13 @@ def test_cut_at_each_byte_it_is_refused(recording, right, ask, refused):
     head, _ = parted(reply)
     harmless = FRAME_AROUND_THE_END if recording.live else 0
     for at in range(len(reply) - harmless):
-        if at < len(head):
-            refused(cut(reply, at), ConnectionLostError)
+        if at == 0:
+            kind = ConnectionLostError
+        elif at < len(head) or not recording.live:
+            kind = AnswerCutError
         else:
-            refused(
-                cut(reply, at),
-                StreamTruncatedError if recording.live else AnswerCutError,
-            )
+            kind = StreamTruncatedError
+        refused(cut(reply, at), kind)
     for at in range(len(reply) - harmless, len(reply)):
         assert ask(cut(reply, at)) == (right, None), at
 

@@ -57,7 +57,7 @@ def test_a_reply_that_drips_has_a_last_moment():
         (httpx.WriteTimeout, ac.ReplyTimeoutError, ac.Exposure.SEALED),
         (TimeoutError, ac.ReplyTimeoutError, ac.Exposure.SEALED),
         (httpx.ReadError, ac.ConnectionLostError, ac.Exposure.SEALED),
-        (httpx.RemoteProtocolError, ac.ConnectionLostError, ac.Exposure.SEALED),
+        (httpx.RemoteProtocolError, ac.RemoteProtocolError, ac.Exposure.SEALED),
         (httpx.WriteError, ac.ConnectionLostError, ac.Exposure.SEALED),
     ],
 )
@@ -68,8 +68,14 @@ def test_an_error_of_httpx_keeps_its_name_and_loses_its_text(error, kind, exposu
     assert "secret" not in str(failure)
 
 
-def test_once_the_answer_has_begun_the_request_has_run():
-    failure = as_failure(httpx.ReadError("secret"), SEND, head_came=True)
+@pytest.mark.parametrize("begun", ["byte_came", "head_came"])
+def test_once_the_answer_has_begun_the_request_has_run(begun):
+    failure = as_failure(httpx.ReadError("secret"), SEND, **{begun: True})
+    assert type(failure) is ac.AnswerCutError
+
+
+def test_a_body_that_is_no_http_breaks_an_answer_that_has_begun():
+    failure = as_failure(httpx.RemoteProtocolError("secret"), SEND, head_came=True)
     assert type(failure) is ac.AnswerCutError
 
 

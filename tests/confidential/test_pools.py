@@ -194,6 +194,53 @@ async def test_a_connection_whose_call_was_cancelled_before_its_request(
         assert all(one.is_closed() for one in transport._pool.connections)
 
 
+def test_a_connection_that_another_thread_takes_just_then_is_not_abandoned(
+    scripted, monkeypatch
+):
+    """Between two readings of the pool, a request is begun on its idle connection."""
+    transport = DeadlineTransport(verify=tls_context(), proxy=None)
+    pool = transport._pool
+    real = type(pool).connections
+    url = f"{scripted.base_url}/v1/models"
+    headers = {"Authorization": f"Bearer {scripted.api_key}"}
+    others, taken, go_on = [], threading.Event(), threading.Event()
+    read = _Stream.read
+
+    def wait_and_read(*args, **named):
+        if threading.current_thread() in others:
+            taken.set()
+            assert go_on.wait(30)
+        return read(*args, **named)
+
+    def connections(self):
+        if not others:
+            locked = pool._optional_thread_lock._lock.locked()
+            others.append(threading.Thread(target=ask))
+            others[0].start()
+            # Where the lock is held it cannot begin, and need not be waited for.
+            assert locked or taken.wait(30)
+        return real.fget(self)
+
+    def ask():
+        told.append(http.get(url, headers=headers).status_code)
+
+    told = []
+    with httpx.Client(transport=transport) as http:
+        ask()
+        monkeypatch.setattr(_Stream, "read", wait_and_read)
+        monkeypatch.setattr(type(pool), "connections", property(connections))
+        with pytest.raises(httpx.ConnectError):
+            http.get(nobody_listens())
+        go_on.set()
+        others[0].join(30)
+    assert told == [200, 200]
+
+
+def nobody_listens():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
 async def test_a_body_is_closed_to_the_end_even_if_that_is_cancelled():
     begun, go_on, closed = asyncio.Event(), asyncio.Event(), []
 

@@ -40,6 +40,21 @@ def test_one_thread_at_a_time_holds_a_name():
     assert not turns._held
 
 
+def test_a_turn_that_an_interrupt_left_is_found_over(monkeypatch):
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    turns = ThreadTurns()
+    with monkeypatch.context() as patch:
+        patch.setattr(turns, "_drop", interrupt)
+        with pytest.raises(KeyboardInterrupt), turns.turn("a", seconds=10):
+            pass
+    left = turns._held["a"]
+    with turns.turn("a", seconds=0):
+        assert turns._held["a"] is not left
+    assert turns._held == {}
+
+
 async def test_one_task_at_a_time_holds_a_name():
     turns, crowd = TaskTurns(), Crowd()
 

@@ -1,6 +1,8 @@
 """Each way to ask, before an engine that says the same to all."""
 
 import gc
+import re
+import threading
 
 import lived
 import pytest
@@ -27,6 +29,21 @@ def _collected():
     """Find in a test what it has left: an open socket warns when it is collected."""
     yield
     gc.collect()
+
+
+def workers():
+    """The threads of batches."""
+    named = re.compile(r"atoma-\d+")
+    return [one for one in threading.enumerate() if named.fullmatch(one.name)]
+
+
+@pytest.fixture(autouse=True)
+def _workers_end():
+    """No thread is left; one whose request is under way ends with it."""
+    yield
+    for thread in workers():
+        thread.join(60)
+    assert workers() == []
 
 
 @pytest.fixture

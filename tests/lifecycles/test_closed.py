@@ -2,11 +2,12 @@
 
 import asyncio
 
-from lived import is_answer
+from lived import WAYS, is_answer
 from waiting import Call
 
 import atoma_confidential as ac
 
+EMBEDS = [way for way in WAYS if way.name.endswith("embed")]
 LIVE = {"stream_mode": "live"}
 ENDS = (ac.ClientClosedError, ac.StreamTruncatedError)  # of a stream that has begun
 
@@ -23,7 +24,9 @@ def test_closed_by_another_thread(way, waiting_atoma, waiting):
     call.join(30)
     assert not call.is_alive(), "it hangs"
     assert isinstance(call.error, ENDS), call.error
-    assert call.error.exposure is ac.Exposure.SEALED
+    # The other batch of vectors may still be at its lock, and its error come first.
+    sent = {ac.Exposure.SEALED} | ({ac.Exposure.LOCK} if way in EMBEDS else set())
+    assert call.error.exposure in sent
     waiting.go_on.set()
     assert is_answer(way.sync(model)), "and a further call makes new connections"
     way.clients(model).close()
@@ -37,7 +40,8 @@ async def test_closed_by_another_task(way, waiting_atoma, waiting):
     async with asyncio.timeout(30):
         (error,) = await asyncio.gather(call, return_exceptions=True)
     assert isinstance(error, ENDS), error
-    assert error.exposure is ac.Exposure.SEALED
+    sent = {ac.Exposure.SEALED} | ({ac.Exposure.LOCK} if way in EMBEDS else set())
+    assert error.exposure in sent
     waiting.go_on.set()
     assert is_answer(await way.asynchronous(model))
     await way.clients(model).aclose()
@@ -50,7 +54,8 @@ def test_closed_many_times_at_once(way, scripted):
     while any(call.is_alive() for call in calls):
         way.clients(model).close()
         calls[0].join(0.005)
-    assert all(isinstance(call.error, (type(None), *ENDS)) for call in calls)
+    for call in calls:
+        assert isinstance(call.error, ENDS) or is_answer(call.result), call.error
     way.clients(model).close()
     assert is_answer(way.sync(model))
     way.clients(model).close()

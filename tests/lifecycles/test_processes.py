@@ -66,6 +66,7 @@ def test_forked_while_another_thread_asks(way, waiting_atoma, waiting):
     assert in_child(lambda: is_answer(way.sync(model))) == 0
     call.join(30)
     assert call.error is None
+    assert is_answer(call.result)
     way.clients(model).close()
 
 

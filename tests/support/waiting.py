@@ -46,16 +46,21 @@ class Waiting:
 
 
 class Call(threading.Thread):
-    """A call in a thread of its own."""
+    """A call in a thread of its own.
+
+    Attributes:
+        result: What it returned; None if it has not.
+        error: What it raised.
+    """
 
     def __init__(self, ask):
         super().__init__(daemon=True)
         self._ask = ask
-        self.error = None
+        self.result = self.error = None
         self.start()
 
     def run(self):
         try:
-            self._ask()
+            self.result = self._ask()
         except Exception as error:  # noqa: BLE001  the test looks at it
             self.error = error

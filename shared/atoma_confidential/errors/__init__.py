@@ -39,7 +39,7 @@
       > NodeFailureError
       > NodeKeyMissingError
   - ConnectionFailedError        no connection was made
-  - ConnectionLostError          the connection broke before an answer came
+  - ConnectionLostError          the connection broke before a byte came
     + AnswerCutError             it broke within the answer
   - ClientClosedError            by another thread or task, during the call
   - ReplyTimeoutError

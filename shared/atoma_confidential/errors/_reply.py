@@ -28,7 +28,7 @@ class ConnectionFailedError(ConfidentialError):
 
 
 class ConnectionLostError(ConfidentialError):
-    """The connection broke before an answer came."""
+    """The connection broke before a byte of an answer came."""
 
     advice = "The request may have run and been billed; repeat it if that is harmless."
 
