@@ -99,7 +99,7 @@ def table():
             lines.append(
                 f"| `{fault}` | {happens} | {calls} | {_said(end)} | "
                 f"{_times(end.repeats)} | {_counts(sent)} | {end.left.lower()} | "
-                f"{_next(end)} |\n"
+                f"{_next(name, end)} |\n"
             )
     return "".join(lines)
 
@@ -133,9 +133,13 @@ def _times(repeats):
     return {0: "no", 1: "once"}.get(repeats, f"{repeats} times")
 
 
-def _next(end):
+def _next(name, end):
     if end.end == WRONG:
         return "Use stream_mode='buffered' where the way to the node is hostile."
+    if end.warned:
+        return "Use stream_mode='buffered'."
+    if end.end == RIGHT and name == "signature-wrong":
+        return "Pass signatures='all'."
     if end.end == RIGHT:
         return "Nothing."
     return getattr(errors, end.end).advice
