@@ -35,13 +35,11 @@ class Report(NamedTuple):
 
 
 LEFT_OUT = {
-    # An event less, twice or elsewhere: no fault of a network below TLS, but the work
-    # of somebody who rewrites the stream; live mode cannot tell on this wire.
+    # An event less or elsewhere: no fault of a network below TLS, but the work of
+    # somebody who rewrites the stream; live mode cannot tell on this wire.
     "event-dropped",
-    "event-duplicated",
     "event-reordered",
     "stream-dropped",
-    "stream-duplicated",
     "stream-reordered",
     # The engine says something else, well sealed: that is its answer.
     "stream-huge",
