@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fault_runs import LOCK, RIGHT, SEALED, WRONG, End
+from page_marks import between
 
 from atoma_confidential import errors
 from atoma_local import list_faults
@@ -147,4 +148,4 @@ def _next(name, end):
 
 def written(page):
     """The table as the page has it."""
-    return page.partition(BEGIN)[2].partition(END)[0]
+    return between(page, BEGIN, END)
