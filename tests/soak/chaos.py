@@ -64,6 +64,8 @@ _NUMBERS = {  # otherwise 0 to 8: events, or seconds to wait
     "reply-dripped": (200, 2000),
     "reply-deep": (10, 100_000),
     "reply-huge": (1, 4),
+    "answer-deep": (10, 500),
+    "stream-deep": (10, 500),
     "stream-resplit": (1, 200),
     "lock-429-retry-after": (0, 1),
     "lock-503-retry-after": (0, 1),
