@@ -35,8 +35,8 @@ def repeated(
         try:
             return (yield from attempt())
         except ConfidentialError as error:
+            delay = budget.delay(error)  # by what this attempt has let out
             error.exposure = greater(error.exposure, left())
-            delay = budget.delay(error)
             if delay is None:
                 raise
         yield Sleep(delay)

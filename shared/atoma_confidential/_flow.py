@@ -209,7 +209,7 @@ class _Exchange:
             session.headers(),
             _wire.lock_body(request.model, units=request.units, seconds=LOCK_SECONDS),
             before=self.left,
-            exposure=greater(self.left, Exposure.LOCK),
+            exposure=Exposure.LOCK,  # by itself; `repeated` adds what left before
             wait="lock",
         )
         reply: Reply | None = None

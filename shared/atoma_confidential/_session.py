@@ -42,7 +42,7 @@ class Send:
         origin: What the path stands below, where that is not the client's base URL;
             the API key is never sent there.
         before: What had left the process before this request.
-        exposure: What will have left it with this request.
+        exposure: What leaves it with this request.
     """
 
     method: Literal["GET", "POST"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import errors
-from .errors import ConfidentialError, InvalidInputError, StatusError
+from .errors import ConfidentialError, Exposure, InvalidInputError, StatusError
 
 __all__ = ["Budget", "RetryPolicy"]
 
@@ -41,12 +41,15 @@ class _Rule:
 
 _KEY_CHANGED = _Rule("key changed", limit=1, wait=0, wait_max=0)
 _CONNECTION = _Rule("connection", limit=1, wait=0.5, wait_max=0.5)
+_NO_NODE = "no node"
+# The matrix grants more to the lock alone; this request may have been taken by a node.
+_NODE_AWAY = _Rule(_NO_NODE, limit=1, wait=2, wait_max=10)
 
 _RULES: dict[type[ConfidentialError], _Rule] = {
     errors.StackUnavailableError: _Rule("stack gone", limit=3, wait=0, wait_max=0),
     errors.StackLockedError: _Rule("stack locked", limit=3, wait=0, wait_max=0),
     errors.RateLimitError: _Rule("rate", limit=None, wait=1, wait_max=30),
-    errors.NodeUnavailableError: _Rule("no node", limit=None, wait=2, wait_max=10),
+    errors.NodeUnavailableError: _Rule(_NO_NODE, limit=None, wait=2, wait_max=10),
     errors.ConcurrentPurchaseError: _Rule("purchase", limit=5, wait=0.5, wait_max=0.5),
     errors.StackNotIndexedError: _Rule("not indexed", limit=1, wait=1, wait_max=1),
     # A key that changed shows in these two ways (protocol 4.7).
@@ -77,6 +80,13 @@ class RetryPolicy:
             raise InvalidInputError("max_retries is an integer, 0 or more.")
 
 
+def _rule_of(failure: ConfidentialError) -> _Rule | None:
+    posted = failure.exposure in {Exposure.SEALED, Exposure.PLAIN}
+    if posted and type(failure) is errors.NodeUnavailableError:
+        return _NODE_AWAY
+    return _RULES.get(type(failure))
+
+
 @dataclass(slots=True)
 class Budget:
     """What is left of a policy during one exchange."""
@@ -88,7 +98,7 @@ class Budget:
 
     def delay(self, failure: ConfidentialError) -> float | None:
         """Return the seconds to wait before a repetition; None where none is due."""
-        rule = _RULES.get(type(failure))
+        rule = _rule_of(failure)
         if rule is None or self.policy.max_retries == 0:
             return None
         spent = self._spent.get(rule.cause, 0)

@@ -25,7 +25,7 @@ from ._fault_replies import (
 from ._fault_rows import html_page, raising, redirect, refuse, send, text_refusal
 from ._lock_faults import LOCK_FAULTS
 from ._refusals import refusal
-from ._stream_faults import ENGINE_ERROR, STREAM_FAULTS
+from ._stream_faults import ENGINE_ERROR, STREAM_FAULTS, nested
 from .faults import Call, Fault
 from .node import NodeError, to_base64
 from .streaming import EventStream
@@ -109,6 +109,11 @@ def _gzip(response: Response, _: Call) -> Response:
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type=kind)
 
 
+def _swollen(response: Response, mebibytes: int) -> Response:
+    body = bytes(response.body) + b" " * (mebibytes << 20)
+    return Response(body, media_type="application/json")
+
+
 def _answer(edit: Callable[[dict[str, Any]], dict[str, Any]], about: str) -> Fault:
     return Fault("answer", lambda answer, _: edit(answer), about)
 
@@ -139,6 +144,12 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
         "the account can only pay in fiat",
         text="Only fiat payments are supported",
         code="FIAT_PAYMENTS_ONLY",
+    ),
+    "post-400-concurrent": refuse(
+        "post",
+        400,
+        "another request is buying a stack, at a plain endpoint",
+        text="Request error: Many concurrent requests, a stack is being bought",
     ),
     "post-401": refuse("post", 401, "the token is not known"),
     "post-402": refuse("post", 402, "the balance is too low"),
@@ -261,12 +272,18 @@ FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     "reply-deep": lambda levels: _in_place(
         b'{"nonce":' + b"[" * levels + b"]" * levels + b"}", "JSON of N levels"
     ),
-    "reply-huge": lambda mebibytes: _in_place(
-        b" " * (mebibytes << 20), "a body of N MiB inside a 200"
+    "reply-huge": lambda mebibytes: Fault(
+        "response",
+        lambda response, _: _swollen(response, mebibytes),
+        "N MiB of blanks after the answer, which would still be one",
     ),
     # -- the engine --------------------------------------------------------------
     "engine-error-object": _answer(
         lambda _: dict(ENGINE_ERROR), "the engine's error, sealed inside a 200"
+    ),
+    "answer-deep": lambda levels: _answer(
+        lambda answer: answer | {"nested": nested(levels)},
+        "a sealed answer with a field of N levels",
     ),
     "answer-no-choices": _answer(
         lambda a: a | {"choices": []}, "an answer without choices"

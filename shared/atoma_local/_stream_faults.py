@@ -19,7 +19,7 @@ from .faults import Call, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CLEAR_EVENT", "ENGINE_ERROR", "STREAM_FAULTS", "Mark"]
+__all__ = ["CLEAR_EVENT", "ENGINE_ERROR", "STREAM_FAULTS", "Mark", "nested"]
 
 Frames = list["bytes | Mark"]
 Chunks = list[dict[str, Any]]
@@ -87,6 +87,14 @@ def _finishes(chunk: dict[str, Any]) -> bool:
 def _without_delta(chunk: dict[str, Any]) -> Chunks:
     bare = [choice | {"delta": None} for choice in chunk["choices"]]
     return [chunk | {"choices": bare}, chunk]
+
+
+def nested(levels: int) -> list[Any]:
+    """Lists inside one another, as many as JSON can be written of."""
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
 
 
 def _swollen(chunk: dict[str, Any], mebibytes: int) -> dict[str, Any]:
@@ -178,6 +186,11 @@ STREAM_FAULTS: dict[str, Fault | Callable[[int], Fault]] = {
     ),
     "stream-huge": lambda mebibytes: _chunk_at(
         1, lambda chunk: [_swollen(chunk, mebibytes)], "chunk 1 has N MiB of text"
+    ),
+    "stream-deep": lambda levels: _chunk_at(
+        1,
+        lambda chunk: [chunk | {"nested": nested(levels)}],
+        "chunk 1 has a field of N levels",
     ),
     "tool-calls-joined": _chunks(
         join_calls, "all fragments of the tool calls in one delta"

@@ -42,7 +42,7 @@ ROWS = [
     ("post-500-node", ac.NodeFailureError, SEALED, 2, 2),
     ("post-501", ac.ServerError, SEALED, 1, 1),
     ("post-502-html", ac.ServerError, SEALED, 1, 1),
-    ("post-503", ac.NodeUnavailableError, SEALED, 3, 3),
+    ("post-503", ac.NodeUnavailableError, SEALED, 2, 2),
     ("post-307", ac.ServerError, SEALED, 1, 1),
     ("post-cut", ac.AnswerCutError, SEALED, 1, 1),
     ("hash-wrong", ac.DigestMismatchError, SEALED, 1, 1),
@@ -103,17 +103,29 @@ def test_a_failure_has_one_class_and_is_repeated_as_the_matrix_says(
         (["post-500-node"], [(0, 0)]),
         (["tag-tampered"], [(0, 0)]),
         (["key-rotated-before-open"], [(0, 0)]),
-        (["lock-key-stale"], []),
+        (["lock-key-stale"], [(0, 0)]),
+        (["post-503"], [(2, 3)]),
     ],
 )
 def test_a_failure_that_passes_is_overcome(make_atoma, connect, delays, faults, waits):
     atoma = make_atoma()
+    atoma.rotate_key()  # so that there is a key of before
     atoma.faults.once(*faults)
     reply = connect(atoma).chat()
     assert "4711" in reply.body["choices"][0]["message"]["content"]
     assert len(delays) == len(waits)
     for seconds, (low, high) in zip(delays, waits, strict=True):
         assert low <= seconds <= high
+
+
+def test_a_lock_is_asked_for_again_whatever_an_attempt_before_has_let_out(
+    make_atoma, connect, delays
+):
+    atoma = make_atoma()
+    atoma.faults.once("post-425").once("lock-503", "lock-503", skip=1)
+    connect(atoma).chat()
+    assert (len(locks(atoma)), len(posts(atoma))) == (4, 2)
+    assert len(delays) == 3
 
 
 def test_each_attempt_has_keys_of_its_own(make_atoma, connect, delays):
@@ -204,7 +216,7 @@ def test_an_answer_that_never_comes_times_out(make_atoma, connect):
     atoma = make_atoma()
     atoma.faults.always("post-silent")
     with pytest.raises(ac.ReplyTimeoutError) as caught:
-        connect(atoma, timeout=0.2).chat()
+        connect(atoma, timeout=2).chat()
     assert caught.value.exposure is Exposure.SEALED
 
 

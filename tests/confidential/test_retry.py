@@ -13,16 +13,16 @@ from atoma_confidential.retry import MAX_WAIT, MAX_WAITS, Budget, RetryPolicy
 NO_JITTER = {"jitter": lambda: 0.0}  # the shortest wait there is
 
 
-def failure(kind, **options):
+def failure(kind, *, exposure=Exposure.LOCK, **options):
     if issubclass(kind, errors.StatusError):
-        return kind("It failed.", Exposure.SEALED, 500, "", **options)
-    return kind("It failed.", Exposure.SEALED)
+        return kind("It failed.", exposure, 500, "", **options)
+    return kind("It failed.", exposure)
 
 
-def delays(kind, *, max_retries=2, times=20, **options):
+def delays(kind, *, max_retries=2, times=20, exposure=Exposure.LOCK, **options):
     """Return the waits until no more are granted."""
     budget = Budget(RetryPolicy(max_retries), **(NO_JITTER | options))
-    waits = [budget.delay(failure(kind)) for _ in range(times)]
+    waits = [budget.delay(failure(kind, exposure=exposure)) for _ in range(times)]
     granted = [wait for wait in waits if wait is not None]
     assert waits[len(granted) :] == [None] * (times - len(granted))
     return granted
@@ -46,6 +46,11 @@ def delays(kind, *, max_retries=2, times=20, **options):
 )
 def test_a_row_of_the_matrix(kind, waits):
     assert delays(kind) == waits
+
+
+@pytest.mark.parametrize("exposure", [Exposure.SEALED, Exposure.PLAIN])
+def test_a_request_that_no_node_took_is_repeated_once(exposure):
+    assert delays(errors.NodeUnavailableError, exposure=exposure) == [2]
 
 
 LISTED = {

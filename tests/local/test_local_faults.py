@@ -54,7 +54,8 @@ def observe_reply(wire, body, endpoint):
     signed = fields.get("signature") == wire.atoma.node.sign(digest)
     encoded = reply.headers.get("content-encoding")
     reflected = fields["nonce"] == sealed.envelope["nonce"]
-    return stable(answer), public, signed, encoded, reflected, "signature" in fields
+    shape = encoded, reflected, "signature" in fields, reply.content.endswith(b"}")
+    return stable(answer), public, signed, *shape
 
 
 def stable(answer):

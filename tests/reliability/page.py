@@ -11,10 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from fault_cases import measured
 from fault_outcomes import BEGIN, END, FILE, PAGE, table
+from page_marks import put_between
 
 if __name__ == "__main__":
     if "--measure" in sys.argv:
         FILE.write_text(measured())
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{rest.partition(END)[2]}")
+    put_between(PAGE, BEGIN, END, table())

@@ -3,7 +3,15 @@
 import pytest
 from fault_cases import UNNOTICED, right
 from fault_outcomes import load
-from fault_runs import RIGHT, WRONG, is_ours, is_partial, judged, measure
+from fault_runs import (
+    EXCEEDED,
+    RIGHT,
+    WRONG,
+    is_ours,
+    is_partial,
+    judged,
+    measure,
+)
 
 # What these send, or are sent, in clear is asked for.
 CLEAR = pytest.mark.clear_text
@@ -24,6 +32,8 @@ def test_a_fault_ends_as_the_table_says(outcome):
         # The rest holds whatever the table says.
         assert run.hit is (outcome.call != "buffered")
         assert run.error is None or is_ours(run.error)
+        assert run.error is None or EXCEEDED.get(outcome.fault, "") in str(run.error)
+        assert run.told_truly
         assert run.leaked == []
         assert run.busy == 0
         if name not in UNNOTICED or outcome.call == "buffered":

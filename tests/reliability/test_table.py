@@ -15,7 +15,7 @@ NAMES = {outcome.fault.partition(":")[0] for outcome in OUTCOMES}
 WANTED = {
     "400": ["lock-400", "post-400", "post-400-text"],
     "400, fiat only": ["post-400-fiat"],
-    "400, a stack is being bought": ["lock-400-concurrent"],
+    "400, a stack is being bought": ["lock-400-concurrent", "post-400-concurrent"],
     "401": ["lock-401", "post-401"],
     "402": ["lock-402", "post-402"],
     "404 and 405": ["lock-404", "post-404", "post-405"],
@@ -78,7 +78,7 @@ WANTED = {
     "text and calls in one turn": ["tool-calls-and-text"],
     "an error in a stream": ["stream-engine-error"],
     "huge chunk": ["stream-huge"],
-    "JSON depth bomb": ["lock-deep", "reply-deep"],
+    "JSON depth bomb": ["lock-deep", "reply-deep", "answer-deep", "stream-deep"],
     "indices of vectors": ["embeddings-duplicate", "embeddings-no-index"],
     "wrong dimensions": ["embeddings-dimensions", "embeddings-short"],
     "NaN and infinity": ["embeddings-nan", "embeddings-infinite"],

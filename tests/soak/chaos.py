@@ -35,13 +35,11 @@ class Report(NamedTuple):
 
 
 LEFT_OUT = {
-    # An event less, twice or elsewhere: no fault of a network below TLS, but the work
-    # of somebody who rewrites the stream; live mode cannot tell on this wire.
+    # An event less or elsewhere: no fault of a network below TLS, but the work of
+    # somebody who rewrites the stream; live mode cannot tell on this wire.
     "event-dropped",
-    "event-duplicated",
     "event-reordered",
     "stream-dropped",
-    "stream-duplicated",
     "stream-reordered",
     # The engine says something else, well sealed: that is its answer.
     "stream-huge",
@@ -66,6 +64,8 @@ _NUMBERS = {  # otherwise 0 to 8: events, or seconds to wait
     "reply-dripped": (200, 2000),
     "reply-deep": (10, 100_000),
     "reply-huge": (1, 4),
+    "answer-deep": (10, 500),
+    "stream-deep": (10, 500),
     "stream-resplit": (1, 200),
     "lock-429-retry-after": (0, 1),
     "lock-503-retry-after": (0, 1),

@@ -15,8 +15,10 @@ NUMBERS = {
     "post-429-retry-date": (30, 3600),
     "reply-deep": (100_000,),
     "reply-huge": (2,),
+    "answer-deep": (500,),
+    "stream-deep": (500,),
     "stream-resplit": (7,),
-    "stream-huge": (1, 2),
+    "stream-huge": (1, 9),
     "request-cut": (100,),
     "request-reset": (100,),
     "request-stalled": (100,),
@@ -64,8 +66,11 @@ def _of(fault, name, place):
 _CALLS = {
     "stack-unindexed": ("answer", "live", "first", "vectors"),  # with what they buy
     "stack-unknown": ("answer", "live", "first", "vectors"),
+    "post-400-concurrent": ("plain", "plain-live"),  # elsewhere it is the lock's
     "reply-gzip": ("answer", "vectors"),  # nobody compresses a stream
+    "reply-huge": ("answer", "vectors"),  # a stream is never whole
     "engine-error-object": ("answer", "vectors"),
+    "answer-deep": ("answer", "vectors"),
     "answer-no-choices": ("answer",),
     "answer-not-an-answer": ("answer", "vectors"),
 }

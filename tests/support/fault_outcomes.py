@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fault_runs import LOCK, RIGHT, SEALED, WRONG, End
+from page_marks import between
 
 from atoma_confidential import errors
 from atoma_local import list_faults
@@ -99,7 +100,7 @@ def table():
             lines.append(
                 f"| `{fault}` | {happens} | {calls} | {_said(end)} | "
                 f"{_times(end.repeats)} | {_counts(sent)} | {end.left.lower()} | "
-                f"{_next(end)} |\n"
+                f"{_next(name, end)} |\n"
             )
     return "".join(lines)
 
@@ -133,9 +134,13 @@ def _times(repeats):
     return {0: "no", 1: "once"}.get(repeats, f"{repeats} times")
 
 
-def _next(end):
+def _next(name, end):
     if end.end == WRONG:
         return "Use stream_mode='buffered' where the way to the node is hostile."
+    if end.warned:
+        return "Use stream_mode='buffered'."
+    if end.end == RIGHT and name == "signature-wrong":
+        return "Pass signatures='all'."
     if end.end == RIGHT:
         return "Nothing."
     return getattr(errors, end.end).advice
@@ -143,4 +148,4 @@ def _next(end):
 
 def written(page):
     """The table as the page has it."""
-    return page.partition(BEGIN)[2].partition(END)[0]
+    return between(page, BEGIN, END)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from page_marks import between, put_between
+
 from atoma_local import list_faults
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
@@ -15,10 +17,8 @@ def table():
 
 def written(page):
     """The table as the page has it."""
-    return page.partition(BEGIN)[2].partition(END)[0]
+    return between(page, BEGIN, END)
 
 
 if __name__ == "__main__":
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{table()}{END}{rest.partition(END)[2]}")
+    put_between(PAGE, BEGIN, END, table())

@@ -1,6 +1,7 @@
 """Runs a call of each kind under a fault, and says how it ended."""
 
 import asyncio
+import re
 import threading
 import warnings
 from collections import Counter, defaultdict
@@ -15,7 +16,6 @@ from atoma_confidential import (
     ConfidentialityWarning,
     Exposure,
     _http,
-    _sse,
     errors,
     retry,
 )
@@ -30,10 +30,23 @@ STALLS = {
     *("post-silent", "stream-stalled:3", "stream-silent:3", "request-stalled:100"),
     *("reply-stalled:0", "reply-stalled:120", "reply-stalled:400", "reply-dripped:2"),
 }
+# A body above the default is one of 64 MiB.
+LOW = {"max_reply_bytes": 1 << 20}
+LIMITS = dict.fromkeys(STALLS, SHORT) | {"reply-huge:2": LOW}
+# What the error says where a limit was met, and not something else.
+EXCEEDED = {
+    "lock-huge:2": "exceeds 1048576 bytes",
+    "reply-huge:2": "exceeds max_reply_bytes, 1048576 bytes",
+    "stream-huge:9": "exceeds 8388608 bytes",
+}
 SECRETS = [CANARY, "Silvaner", "Paris", "Bearer", "api_key"]
 FIRST_TOKEN = "The"
 # These are about stacks that were bought a moment ago.
 BUYS = {"stack-unindexed", "stack-unknown"}
+# A node has a former key only once it was rotated.
+ROTATED = {"lock-key-stale"}
+# What may only show in the call after.
+TWICE = {"key-rotated-after"}
 PATIENCE = 120.0
 """Seconds after which a call is said to hang; far above what any may take."""
 
@@ -69,6 +82,7 @@ class Run:
         leaked: Secrets in what its error shows.
         busy: Connections in use when it had ended.
         hit: Whether the fault hit a request.
+        arrived: The paths of all requests of which something was seen on the wire.
     """
 
     end: End
@@ -78,6 +92,21 @@ class Run:
     leaked: list[str]
     busy: int
     hit: bool
+    arrived: list[str]
+
+    @property
+    def told_truly(self):
+        """Whether what is said to have left is what was seen on the wire."""
+        content = [path for path in self.arrived if path != LOCK]
+        match Exposure[self.end.left]:
+            case Exposure.NOTHING:
+                return self.arrived == []
+            case Exposure.LOCK:
+                return LOCK in self.arrived and content == []
+            case Exposure.SEALED:
+                return content != [] and all(p.startswith(SEALED) for p in content)
+            case Exposure.PLAIN:
+                return content != [] and not any(SEALED in path for path in content)
 
 
 class _Clients:
@@ -147,14 +176,7 @@ def no_waits():
         repeated[threading.current_thread()] += 1
         return 0
 
-    # What is larger than a limit is refused at any limit; these are quick to reach.
-    limit = mock.patch.object(_http, "MAX_REPLY_BYTES", 1 << 20)
-    events = _sse.EventDecoder.__init__.__kwdefaults__
-    with (
-        mock.patch.object(retry.Budget, "delay", delay),
-        limit,
-        mock.patch.dict(events, max_event_bytes=2 << 20),
-    ):
+    with mock.patch.object(retry.Budget, "delay", delay):
         yield repeated
 
 
@@ -172,8 +194,8 @@ def measure(fault, kind, *, on="", once=False, ways=WAYS):
 
     def run(way):
         with LocalAtoma(wiretap=True, owns_stack=fault not in BUYS) as atoma:
-            arm = _armed(FaultSwitch(atoma), fault, on=on, once=once)
-            watch = _Watch(clients, arm)
+            arm = _armed(atoma, fault, on=on, once=once)
+            watch = _Watch(clients, arm, atoma.tap, again=fault in TWICE)
             value, error, left = _call(way, kind, atoma, watch, fault)
             me = threading.current_thread()
             end = End(
@@ -186,7 +208,9 @@ def measure(fault, kind, *, on="", once=False, ways=WAYS):
             )
             leaked = _secrets_in(error, atoma)
             pieces, hit = "".join(watch.pieces), not FaultSwitch(atoma).idle
-            runs[way] = Run(end, value, pieces, error, leaked, watch.busy, hit)
+            runs[way] = Run(
+                end, value, pieces, error, leaked, watch.busy, hit, watch.arrived
+            )
 
     with (
         no_waits() as repeated,
@@ -204,17 +228,27 @@ def measure(fault, kind, *, on="", once=False, ways=WAYS):
 
 
 class _Watch:
-    """Switches the fault on when a call begins, and looks around when it ends."""
+    """Switches the fault on when a call begins, and looks around when it ends.
 
-    def __init__(self, clients, arm):
+    Attributes:
+        again: Whether the call is made a second time; that one is not counted.
+        paths: Of all requests that were begun.
+        arrived: Of those of which something was seen on the wire.
+    """
+
+    def __init__(self, clients, arm, tap, *, again):
         self._clients = clients
         self._arm = arm
-        self._before = 0
+        self._tap = tap
+        self._before, self._seen = 0, {}
+        self.again = again
         self.pieces = []
         self.busy = 0
+        self.paths, self.arrived = None, []
 
     def begin(self):
         self._before = len(self._clients.sent)
+        self._seen = {id(c): len(c.sent) for c in self._tap.connections}
         self._arm()
 
     def handed_out(self, text):
@@ -222,14 +256,25 @@ class _Watch:
 
     def end(self):
         self.busy = self._clients.busy
+        if self.paths is not None:
+            return
+        self.paths = self._clients.sent[self._before :]
+        self.arrived = [
+            path.decode()
+            for one in self._tap.connections
+            for path in _REQUEST.findall(one.sent[self._seen.get(id(one), 0) :])
+        ]
 
-    @property
-    def paths(self):
-        return self._clients.sent[self._before :]
+
+_REQUEST = re.compile(rb"(?:POST|GET) (\S+) HTTP/1.1\r\n")
 
 
-def _armed(switch, fault, *, on, once):
+def _armed(atoma, fault, *, on, once):
+    switch = FaultSwitch(atoma)
+
     def arm():
+        if fault in ROTATED:
+            atoma.rotate_key()
         if fault:
             (switch.once if once else switch.always)(fault, on=on)
 
@@ -242,7 +287,7 @@ def _call(way, kind, atoma, watch, fault):
     def connect(model, /, **fields):
         return model(api_key=atoma.api_key, base_url=atoma.base_url, **fields)
 
-    limits = SHORT if fault in STALLS else {}
+    limits = LIMITS.get(fault, {})
     try:
         value, sealed = asyncio.run(KINDS[kind](way(connect), limits, watch))
     except Exception as error:  # noqa: BLE001  whatever it is, it is an end
