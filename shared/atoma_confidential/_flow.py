@@ -279,8 +279,8 @@ class _Exchange:
             session.note_nonces(lease.recipient.public_key, "reused")
             if not refuse_reuse:
                 session.warn_once(
-                    "The node repeats a nonce in its streams: whoever relays them can "
-                    "read their text."
+                    "A nonce came twice in a stream, by the node or by a relay: "
+                    "where it was the node, whoever relays it can read the text."
                 )
 
         signatures = Signatures(session.trust, lease)
@@ -308,8 +308,8 @@ class _Exchange:
     def _say_why_whole(self, shown: str | None) -> None:
         if shown == "reused":
             self._session.warn_once(
-                "The node repeats a nonce in its streams, so that whoever relays them "
-                "could read their text: answers are fetched whole instead."
+                "A nonce came twice in a stream, by the node or by a relay, so that "
+                "the text could be read: answers are fetched whole instead."
             )
         elif shown == "unproven":
             self._session.warn_once(

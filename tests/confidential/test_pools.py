@@ -18,6 +18,7 @@ import atoma_confidential as ac
 from atoma_confidential._deadline import DeadlineTransport, _Backend, _Stream
 from atoma_confidential._http import tls_context
 from atoma_confidential._pools import AsyncPoolTransport, _Body
+from atoma_confidential.streams import AsyncChatStream
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -131,6 +132,32 @@ async def test_a_stream_that_is_closed_between_two_attempts_ends(make_atoma):
             await task
     assert caught.value.exposure is ac.Exposure.SEALED
     assert len(atoma.opened) == 1
+
+
+async def test_a_stream_that_is_closed_while_it_is_read_is_left_to_its_reader():
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    class Source:
+        closed = False
+
+        async def aclose(self):
+            self.closed = True
+
+    async def chunks(outcome):
+        outcome.source = source
+        reading.set()
+        await go_on.wait()
+        yield {}
+
+    source = Source()
+    stream = AsyncChatStream(chunks)
+    task = asyncio.ensure_future(anext(stream))
+    await reading.wait()
+    await stream.aclose()
+    assert source.closed
+    go_on.set()
+    assert await task == {}
+    await stream.aclose()
 
 
 def test_what_is_being_connected_when_its_client_is_closed(silent):
