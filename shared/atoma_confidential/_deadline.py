@@ -10,6 +10,7 @@ import contextlib
 import math
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -87,28 +88,36 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
         self._inner = inner
         self._backend = backend
+        # Held while the socket is used: where it is closed meanwhile, the next one may
+        # get its number, and would be read and written instead. A signal's handler may
+        # close what its own thread reads.
+        self._in_use = threading.RLock()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        self._check_open()
-        try:
-            data = self._inner.read(max_bytes, _left(timeout))
-        except ValueError:  # of a TLS socket that another thread closes just now
-            raise httpcore.ReadError from None
+        with self._in_use:
+            self._check_open()
+            try:
+                data = self._inner.read(max_bytes, _left(timeout))
+            except ValueError:  # of a TLS socket that another thread shuts down
+                raise httpcore.ReadError from None
         if data:
             note(a_byte=True)
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._check_open()
-        note(a_byte=False)
-        self._inner.write(buffer, _left(timeout))
+        with self._in_use:
+            self._check_open()
+            note(a_byte=False)
+            self._inner.write(buffer, _left(timeout))
 
     def close(self) -> None:
         if self._backend.closed:
             with contextlib.suppress(OSError):
-                # Not the method of a TLS socket, which would no more be readable.
+                # Wakes up who waits for it. Not the method of a TLS socket, which would
+                # no more be readable.
                 socket.socket.shutdown(self.get_extra_info("socket"), socket.SHUT_RDWR)
-        self._inner.close()
+        with self._in_use:
+            self._inner.close()
 
     def _check_open(self) -> None:
         if self._backend.closed:

@@ -78,11 +78,15 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         closing = asyncio.ensure_future(self._inner.aclose())
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await asyncio.wait([closing])
-            raise
+        cancelled: asyncio.CancelledError | None = None
+        while not closing.done():
+            try:
+                await asyncio.wait([closing])
+            except asyncio.CancelledError as error:
+                cancelled = error  # maybe not the first one
+        failure = cancelled or closing.exception()
+        if failure is not None:
+            raise failure
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

@@ -282,10 +282,53 @@ async def test_a_body_is_closed_to_the_end_even_if_that_is_cancelled():
     task.cancel()
     await asyncio.sleep(0)
     assert not task.done()
+    task.cancel()  # once more
+    await asyncio.sleep(0)
+    assert not task.done()
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed == [True]
+
+
+async def test_a_body_that_cannot_be_closed_says_so():
+    class Broken(httpx.AsyncByteStream):
+        async def aclose(self):
+            raise httpx.ReadError("broken")
+
+    with pytest.raises(httpx.ReadError):
+        await _Body(Broken()).aclose()
+
+
+def test_a_socket_is_closed_when_nobody_reads_it_any_more():
+    """Or its number would be that of another one, which would be read instead."""
+    ours, theirs = socket.socketpair()
+    reading, order = threading.Event(), []
+
+    class Socket(httpcore.NetworkStream):
+        def read(self, max_bytes, timeout=None):
+            reading.set()
+            data = ours.recv(max_bytes)
+            order.append("read")
+            return data
+
+        def close(self):
+            order.append("closed")
+            ours.close()
+
+        def get_extra_info(self, info):
+            return ours
+
+    backend = _Backend(httpcore.NetworkBackend())
+    stream = _Stream(Socket(), backend)
+    reader = threading.Thread(target=stream.read, args=(1,))
+    with theirs:
+        reader.start()
+        assert reading.wait(30)
+        backend.closed = True
+        stream.close()
+        reader.join(30)
+    assert order == ["read", "closed"]
 
 
 def test_a_tls_socket_that_is_closed_while_it_is_read():
