@@ -15,7 +15,7 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from ._flow import exchange, list_models
+from ._flow import exchange
 from ._openai_wire import (
     DONE,
     Asked,

@@ -1,8 +1,8 @@
 """Our errors as errors of an HTTP library or an SDK, too. Pure.
 
-The OpenAI SDK 2.x repeats whatever a transport raises, and then hides it behind an error
-of its own; what is an `OpenAIError` it lets through. Timeouts and connections that
-failed are what HTTP libraries have classes for, which SDKs and programs know.
+The OpenAI SDK 2.x repeats whatever a transport raises, and then hides it behind an
+error of its own; what is an `OpenAIError` it lets through. For timeouts and connections
+that failed HTTP libraries have classes of their own, which SDKs and programs know.
 """
 
 from __future__ import annotations
@@ -32,14 +32,13 @@ def twin_of(error: ConfidentialError, library: ModuleType) -> ConfidentialError:
     """
     for kind, name in _OF_LIBRARIES:
         if isinstance(error, kind):
-            return _rebuilt(_twin(type(error), getattr(library, name)), error)
+            return _rebuilt(error, getattr(library, name))
     family = getattr(sys.modules.get("openai"), "OpenAIError", None)
-    if family is None:
-        return error
-    return _rebuilt(_twin(type(error), family), error)
+    return error if family is None else _rebuilt(error, family)
 
 
-def _rebuilt(kind: type[ConfidentialError], error: Any) -> ConfidentialError:
+def _rebuilt(error: ConfidentialError, family: type) -> ConfidentialError:
+    kind = _twin(cast("type", type(error)), family)
     twin = kind.__new__(kind)
     twin.args = error.args
     vars(twin).update(vars(error))
@@ -47,7 +46,7 @@ def _rebuilt(kind: type[ConfidentialError], error: Any) -> ConfidentialError:
 
 
 @functools.cache
-def _twin(kind: type[ConfidentialError], family: type) -> type[ConfidentialError]:
+def _twin(kind: type, family: type) -> type[ConfidentialError]:
     def reduce(self: ConfidentialError) -> tuple[Any, ...]:
         # A class made at run time has no name that pickle could look up.
         return _plain, (kind, self.args, {**vars(self), "_request": None})
