@@ -374,6 +374,28 @@ async def test_inner_sends_to_the_network_asynchronously(atoma, library, wrapped
         await inner.aclose()
 
 
+@pytest.mark.parametrize("library", OURS)
+def test_an_inner_client_keeps_the_proxies_of_the_environment(
+    atoma, library, monkeypatch
+):
+    """Ours use none over http; that a proxy was asked shows in what it was sent."""
+    monkeypatch.setenv("HTTP_PROXY", atoma.base_url)
+    monkeypatch.setenv("NO_PROXY", "")
+    settings = {"api_key": atoma.api_key, "base_url": "http://127.0.0.1:9"}
+    with httpx.Client() as inner:
+        transport = OURS[library].ConfidentialTransport(inner=inner, **settings)
+        with library.Client(transport=transport) as client:
+            client.post(URL, json=ASKED)
+    transport = OURS[library].ConfidentialTransport(max_retries=0, **settings)
+    with (
+        library.Client(transport=transport) as client,
+        pytest.raises(ac.ConnectionFailedError),
+    ):
+        client.post(URL, json=ASKED)
+
+    assert atoma.tap.sent.count(b"POST http://127.0.0.1:9/v1/nodes/lock") == 1
+
+
 @pytest.mark.parametrize("ours", OURS.values())
 @pytest.mark.parametrize(
     ("kind", "inner", "wanted"),
