@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import errors
+from ._answered import Answer
 from ._batches import measure, vectors_of
-from ._flow import Answer
 from ._json import parse_object
 from ._request import Request, chat_request, embedding_request
 from ._wire import Endpoint, Model

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atoma_confidential import InvalidInputError, RemoteProtocolError, Verdict, errors
-from atoma_confidential._flow import Answer
+from atoma_confidential._answered import Answer
 from atoma_confidential._openai_wire import (
     SEALED_BASE_URL,
     Asked,
