@@ -18,8 +18,10 @@
 
 VENV         ?= .venv
 VENV_SDK     ?= .venv-sdk
+VENV_OPENAI  ?= .venv-openai
 VENV_BENCH   ?= .venv-bench
 SDK          := atoma-sdk==0.1.3
+OPENAI       := openai==3.57.0
 FOLDER       ?= docs
 QUESTION     ?= What can the proxy see?
 FRAMEWORK    ?= both
@@ -64,10 +66,12 @@ core: $(VENV)/.test
 	$(BIN)/coverage report --fail-under=100
 
 # tests/test_packaging.py builds the wheel and installs it into an environment of
-# its own; tests/interop runs the official SDK in $(VENV_SDK). A file of tests stays in
+# its own; tests/interop runs the official SDK in $(VENV_SDK), and the OpenAI SDK 3.x,
+# which LlamaIndex's classes do not take, in $(VENV_OPENAI). A file of tests stays in
 # one process, so that what it sets up once is set up once.
-others: $(VENV)/.test $(VENV_SDK)/.ready
+others: $(VENV)/.test $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready
 	ATOMA_SDK_PYTHON="$(abspath $(VENV_SDK))/bin/python" \
+	ATOMA_OPENAI_PYTHON="$(abspath $(VENV_OPENAI))/bin/python" \
 		$(BIN)/pytest --ignore=tests/confidential \
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
@@ -92,7 +96,7 @@ bench-check: $(VENV_BENCH)/.ready
 		$(foreach path,$(ONLY),--only $(path))
 
 clean:
-	rm -rf $(VENV) $(VENV_SDK) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
+	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -126,6 +130,11 @@ $(VENV)/.made: pyproject.toml
 $(VENV_SDK)/.ready: Makefile
 	@$(call make_venv,$(VENV_SDK))
 	@$(VENV_SDK)/bin/python $(PIP) install $(SDK)
+	@touch $@
+
+$(VENV_OPENAI)/.ready: Makefile pyproject.toml
+	@$(call make_venv,$(VENV_OPENAI))
+	@$(VENV_OPENAI)/bin/python $(PIP) install $(OPENAI) --editable .
 	@touch $@
 
 # A Python can be new enough and still lack what `venv` needs (Debian splits it off),

@@ -17,7 +17,8 @@ from atoma_local import LocalAtoma, Wiretap, encodings_of
 CANARY = "canary-heliotrope-5f1d9c"
 _CANARY_PATTERNS = [pattern.data for pattern in encodings_of(CANARY)]
 _CLEARED = ("ATOMA_", "LANGSMITH_", "LANGCHAIN_")
-_KEPT = {"ATOMA_SDK_PYTHON"}  # where tests/interop finds the official SDK
+# Where tests/interop finds the SDKs.
+_KEPT = {"ATOMA_SDK_PYTHON", "ATOMA_OPENAI_PYTHON"}
 
 
 # Enough to see that something crossed; each is searched for in many encodings.
@@ -87,7 +88,7 @@ _TOTALS = pytest.StashKey[dict[str, int]]()
 
 
 # They mostly wait for installations: let the others run meanwhile.
-_FIRST = {"test_packaging.py", "test_official_sdk.py"}
+_FIRST = {"test_packaging.py", "test_official_sdk.py", "test_openai_sdk.py"}
 
 
 def pytest_collection_modifyitems(items):

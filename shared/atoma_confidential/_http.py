@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import ssl
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -113,6 +114,29 @@ class Limits:
             idle=idle,
             reply_bytes=reply_bytes,
         )
+
+    def within(self, timeout: Mapping[str, float | None]) -> Limits:
+        """Return the limits of a request that has httpx's time limits itself.
+
+        Its `read` is the time for an answer; else its limits only shorten ours: SDKs
+        have one of ten minutes where nobody chose any. None is no choice.
+
+        Raises:
+            InvalidInputError: One is no positive number.
+        """
+        given = {name: timeout.get(name) for name in ("connect", "read")}
+        for name, value in given.items():
+            if value is not None and not _is_positive(value):
+                raise InvalidInputError(f"The {name} timeout is no positive number.")
+        connect, read = given["connect"], given["read"]
+        limits = self
+        if connect is not None:
+            limits = replace(limits, connect=min(self.connect, connect))
+        if read is not None:
+            others = ("lock", "probe", "evidence", "silence")
+            shorter = {name: min(getattr(self, name), read) for name in others}
+            limits = replace(limits, answer=read, **shorter)
+        return limits
 
     def whole(self, send: Send) -> float:
         """Return the seconds until a reply that is read whole must be there."""

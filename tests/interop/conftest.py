@@ -1,4 +1,4 @@
-"""The official SDK, in an environment of its own."""
+"""Other SDKs, in environments of their own."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 SDK = "atoma-sdk==0.1.3"
+OPENAI = "openai==3.57.0"  # in the tests' own environment is 2.x
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,17 +33,32 @@ def run():
 @pytest.fixture(scope="session")
 def sdk_python(run):
     """The Python of the SDK's own environment, which is made where it is missing."""
-    named = os.environ.get("ATOMA_SDK_PYTHON")
-    python = Path(named) if named else ROOT / ".venv-sdk" / "bin" / "python"
+    return _python_with(run, "ATOMA_SDK_PYTHON", ".venv-sdk", SDK)
+
+
+@pytest.fixture(scope="session")
+def openai_pythons(run):
+    """The Pythons that have a version of the OpenAI SDK each, and the core."""
+    other = _python_with(
+        run, "ATOMA_OPENAI_PYTHON", ".venv-openai", OPENAI, "--editable", ROOT
+    )
+    return {"2": sys.executable, "3": other}
+
+
+def _python_with(run, variable, folder, requirement, *others):
+    named = os.environ.get(variable)
+    python = Path(named) if named else ROOT / folder / "bin" / "python"
     if not python.exists():
-        assert not named, "ATOMA_SDK_PYTHON names no Python"
+        assert not named, f"{variable} names no Python"
         run(sys.executable, "-m", "venv", python.parents[1])
-    quiet = ("-m", "pip", "--quiet", "--disable-pip-version-check")
-    shown = subprocess.run(  # noqa: S603  likewise
-        [str(python), "-m", "pip", "show", "atoma-sdk"],
+    name, _, version = requirement.partition("==")
+    shown = subprocess.run(  # noqa: S603  fixed commands
+        [str(python), "-m", "pip", "show", name],
         capture_output=True,
+        text=True,
         check=False,
     )
-    if b"\nVersion: 0.1.3" not in shown.stdout:
-        run(python, *quiet, "install", SDK)
+    if f"\nVersion: {version}\n" not in shown.stdout:
+        quiet = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+        run(python, *quiet, "install", requirement, *others)
     return python
