@@ -62,6 +62,11 @@ class Talking(httpcore.NetworkStream):
 
 
 class AsyncTalking(httpcore.AsyncNetworkStream):
+    closed = False
+
+    async def aclose(self):
+        self.closed = True
+
     async def read(self, max_bytes, timeout=None):  # noqa: ASYNC109
         return b"x"
 
@@ -89,3 +94,26 @@ async def test_what_a_proxy_says_of_its_tunnel_is_no_answer_to_what_is_written_t
 
 def test_what_is_read_for_nobody_is_not_noted():
     Context().run(note, a_byte=True)
+
+
+class AtOnce(httpcore.AsyncNetworkBackend):
+    """Connects without a pause, as a loop may."""
+
+    def __init__(self):
+        self.made = []
+
+    async def connect_tcp(self, *_args):
+        self.made.append(AsyncTalking())
+        return self.made[-1]
+
+
+async def test_a_connection_is_heard_and_closed_if_its_client_was():
+    backend = _pools._Backend(AtOnce())
+    stream = await backend.connect_tcp("a.example", 443)
+    heard = listen()
+    await stream.read(1)
+    assert heard.a_byte
+    backend.closed = True
+    with pytest.raises(httpcore.ConnectError):
+        await backend.connect_tcp("a.example", 443)
+    assert [one.closed for one in backend._inner.made] == [False, True]
