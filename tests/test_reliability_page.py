@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import httpcore
 import pytest
 
 import atoma_confidential as ac
@@ -46,7 +47,9 @@ DEFAULTS = {
     "any other reply: a lock, an error, a canary, evidence": mebibytes(
         _http.MAX_NOTE_BYTES
     ),
-    "the head of a reply": "100 KiB",
+    "the head of a reply": (
+        f"{httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE // 2**10} KiB"
+    ),
     "a line of a stream, and an event": mebibytes(_sse.MAX_EVENT_BYTES),
     "events of a stream": f"{_reply.MAX_EVENTS:,}",
     "objects and lists inside one another": f"{_json.MAX_DEPTH}",
@@ -112,6 +115,11 @@ def test_what_the_page_says_of_batch_bytes():
 
 def test_the_evidence_has_the_time_of_a_canary():
     assert USUAL.evidence == USUAL.probe
+
+
+def test_each_life_has_a_name():
+    assert LIVES
+    assert all(LIVES)
 
 
 @pytest.mark.parametrize("life", LIVES)

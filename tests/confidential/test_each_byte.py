@@ -226,6 +226,9 @@ def refused(recording, right, ask):
     return check
 
 
+@pytest.mark.parametrize(
+    "recording", ["lock", "whole", "embeddings", "stream"], indirect=True
+)
 def test_split_at_each_byte_it_says_the_same(recording, right, ask):
     for at in range(1, len(recording.reply)):
         assert ask(split(recording.reply, at)) == (right, None), at
