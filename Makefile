@@ -21,7 +21,7 @@ VENV_SDK     ?= .venv-sdk
 VENV_OPENAI  ?= .venv-openai
 VENV_BENCH   ?= .venv-bench
 SDK          := atoma-sdk==0.1.3
-OPENAI       := openai==3.57.0
+OPENAI       := openai==3.57.0 'pydantic-ai-slim[openai]==2.68.0'
 FOLDER       ?= docs
 QUESTION     ?= What can the proxy see?
 FRAMEWORK    ?= both

@@ -9,6 +9,7 @@ import pytest
 
 SDK = "atoma-sdk==0.1.3"
 OPENAI = "openai==3.57.0"  # in the tests' own environment is 2.x
+PYDANTIC_AI = "pydantic-ai-slim[openai]==2.68.0"
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,9 +40,8 @@ def sdk_python(run):
 @pytest.fixture(scope="session")
 def openai_pythons(run):
     """The Pythons that have a version of the OpenAI SDK each, and the core."""
-    other = _python_with(
-        run, "ATOMA_OPENAI_PYTHON", ".venv-openai", OPENAI, "--editable", ROOT
-    )
+    others = (PYDANTIC_AI, "--editable", ROOT)
+    other = _python_with(run, "ATOMA_OPENAI_PYTHON", ".venv-openai", OPENAI, *others)
     return {"2": sys.executable, "3": other}
 
 
