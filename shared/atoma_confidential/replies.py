@@ -9,6 +9,7 @@ from typing import Any
 from ._answered import Answer
 from ._embed import Part
 from .attestation import AttestationResult
+from .errors import Exposure, RemoteProtocolError
 from .receipt import Receipt
 from .verdict import Verdict
 
@@ -75,7 +76,17 @@ class EmbeddingReply:
 
     @classmethod
     def of_parts(cls, parts: Sequence[Part], *, model: str) -> EmbeddingReply:
-        """Join the parts of a call, in the order of its texts."""
+        """Join the parts of a call, in the order of its texts.
+
+        Raises:
+            RemoteProtocolError: Their vectors have different lengths, so that no store
+                could hold them.
+        """
+        if len({len(part.vectors[0]) for part in parts}) > 1:
+            raise RemoteProtocolError(
+                "The batches have vectors of different lengths.",
+                Exposure.of_request(sealed=parts[0].verdict.sealed),
+            )
         usage: dict[str, int] = {}
         for part in parts:
             for name, count in part.usage.items():

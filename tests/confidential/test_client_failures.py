@@ -245,6 +245,14 @@ def test_vectors_that_do_not_fit_the_texts_are_refused(make_atoma, connect, faul
     assert caught.value.indices == range(2)
 
 
+def test_batches_with_vectors_of_different_lengths_are_refused(make_atoma, connect):
+    atoma = make_atoma()
+    atoma.faults.once("embeddings-dimensions", skip=1)
+    with pytest.raises(ac.RemoteProtocolError, match="different lengths") as caught:
+        connect(atoma).embed([SECRET, QUESTION], batch_size=1, max_concurrency=1)
+    assert caught.value.exposure is Exposure.SEALED
+
+
 def test_vectors_in_another_order_are_put_right(make_atoma, connect):
     atoma = make_atoma()
     shell = connect(atoma)
