@@ -385,7 +385,7 @@ class Client:
 
 
 def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:
-    for key in [key for key in list(own) if key[0] == os.getpid()]:
-        client = own.pop(key, None)  # another thread may close as well
-        if client is not None:
-            client.close()
+    mine = [key for key in list(own) if key[0] == os.getpid()]
+    # Another thread may close as well.
+    for client in filter(None, [own.pop(key, None) for key in mine]):
+        client.close()
