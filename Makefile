@@ -39,7 +39,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core others
+.PHONY: help demo test lint types core core-slow core-rest others
 .PHONY: fuzz soak soak-index bench bench-check clean
 
 help:
@@ -61,9 +61,21 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 # All of the core is covered by its own tests; tracing any others would only cost time.
+# Two halves, side by side, that take about as long as each other.
 core: $(VENV)/.test
-	$(BIN)/coverage run -m pytest tests/confidential
+	$(BIN)/coverage erase
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target core-slow core-rest
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
+
+CORE_SLOW := tests/confidential/attestation tests/confidential/test_each_byte.py
+
+core-slow: $(VENV)/.test
+	$(BIN)/coverage run --parallel-mode -m pytest $(CORE_SLOW)
+
+core-rest: $(VENV)/.test
+	$(BIN)/coverage run --parallel-mode -m pytest tests/confidential \
+		$(addprefix --ignore=,$(CORE_SLOW))
 
 # tests/test_packaging.py builds the wheel and installs it into an environment of
 # its own; tests/interop runs the official SDK in $(VENV_SDK), and the OpenAI SDK 3.x,
