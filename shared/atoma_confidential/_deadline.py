@@ -7,12 +7,12 @@ sends interim responses for ever, would be waited for without end.
 from __future__ import annotations
 
 import contextlib
-import math
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -24,17 +24,31 @@ from ._pools import abandoned
 
 __all__ = ["DeadlineTransport", "deadline"]
 
-_until: ContextVar[float] = ContextVar("until", default=math.inf)
+
+class _Moment:
+    """The last moment of one block, held by that block alone."""
+
+    __slots__ = ("__weakref__", "at")
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
+_last: ContextVar[Callable[[], _Moment | None]] = ContextVar(
+    "last", default=lambda: None
+)
+"""Told weakly: where an interrupt skips the end of a block, its moment goes with it."""
 
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Let no read or write in this block go on for longer than so many seconds."""
-    token = _until.set(time.monotonic() + seconds)
+    moment = _Moment(time.monotonic() + seconds)
+    token = _last.set(weakref.ref(moment))
     try:
         yield
     finally:
-        _until.reset(token)
+        _last.reset(token)
 
 
 class DeadlineTransport(httpx.HTTPTransport):
@@ -138,10 +152,10 @@ class _Stream(httpcore.NetworkStream):
 
 def _left(timeout: float | None) -> float | None:
     """Return the shorter of a timeout and what is left until the deadline."""
-    until = _until.get()
-    if until == math.inf:
+    moment = _last.get()()
+    if moment is None:
         return timeout
-    left = until - time.monotonic()
+    left = moment.at - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout("The deadline has passed.")
     return left if timeout is None else min(timeout, left)

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import atoma_confidential as ac
+from atoma_confidential import _deadline
 from atoma_confidential._deadline import DeadlineTransport, deadline
 from atoma_confidential._turns import ThreadTurns
 
@@ -108,6 +109,23 @@ def test_after_a_deadline_nothing_is_connected_to(atoma):
 
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
+
+
+def test_a_deadline_does_not_outlive_its_block_whatever_interrupts_it(monkeypatch):
+    class Interrupted:
+        def __init__(self, variable):
+            self.get, self.set = variable.get, variable.set
+
+        def reset(self, _token):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_deadline, "_last", Interrupted(_deadline._last))
+    try:
+        with _deadline.deadline(60):
+            assert _deadline._left(None) <= 60
+    except KeyboardInterrupt:
+        pass
+    assert _deadline._left(None) is None
 
 
 def test_who_waits_for_a_stuck_turn_stops_waiting(atoma):
