@@ -8,6 +8,8 @@ import lived
 import pytest
 from waiting import Waiting
 
+from atoma_confidential import _deadline
+
 
 @pytest.fixture(params=lived.WAYS, ids=lambda way: way.name)
 def way(request):
@@ -56,3 +58,10 @@ def waiting():
 @pytest.fixture
 def waiting_atoma(make_atoma, waiting):
     return make_atoma(backend=waiting)
+
+
+@pytest.fixture(autouse=True)
+def _no_deadline_is_left():
+    """One that outlived its block would end the live streams of this thread."""
+    yield
+    assert _deadline._left(None) is None
