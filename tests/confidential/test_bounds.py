@@ -274,27 +274,33 @@ def test_a_request_has_at_most_a_megabyte_and_a_half(scripted, connect):
 
 
 class Counting(ScriptedEngine):
-    """Counts how many requests it answers at a time."""
+    """Counts how many requests it has at a time, and answers none before `together`."""
 
-    def __init__(self):
+    def __init__(self, together):
         super().__init__()
         self.now = self.most = 0
+        self._together = together
+        self._met = asyncio.Event()
 
     async def embed(self, body):
         self.now += 1
         self.most = max(self.most, self.now)
-        await asyncio.sleep(0.02)
+        if self.now == self._together:
+            self._met.set()
+        async with asyncio.timeout(30):
+            await self._met.wait()
+        await asyncio.sleep(0.02)  # in which one too many would come
         self.now -= 1
         return super().embed(body)
 
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_so_many_batches_are_under_way_at_a_time(make_atoma, connect, limit):
-    engine = Counting()
+    engine = Counting(limit)
     shell = connect(make_atoma(backend=engine))
     texts = [f"Deed {n} of the notary of Iphofen" for n in range(20)]
     shell.embed(texts, batch_size=1, max_concurrency=limit)
-    assert engine.most == limit  # and no less: they do run side by side
+    assert engine.most == limit
     assert len(engine.asked) == 20
 
 
