@@ -21,7 +21,7 @@ from ._content import PROVIDER
 from ._parse import answer_metadata, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from langchain_core.messages.tool import ToolCallChunk
 
@@ -59,7 +59,7 @@ class ChunkReader:
             # Text stays a string: core drops what follows a list.
             content=delta.text,
             additional_kwargs=extra,
-            tool_call_chunks=_call_chunks(delta.calls),
+            tool_call_chunks=[_call_chunk(call) for call in delta.calls],
             response_metadata={"model_provider": PROVIDER},
         )
         return ChatGenerationChunk(
@@ -98,17 +98,6 @@ class ChunkReader:
             self._function_name_told = True
             call["name"] = legacy["name"]
         return call
-
-
-def _call_chunks(deltas: Sequence[CallDelta]) -> list[ToolCallChunk]:
-    """Return one chunk for each call: core joins those of different messages only."""
-    chunks: dict[int, ToolCallChunk] = {}
-    for delta in deltas:
-        chunk = _call_chunk(delta)
-        if (begun := chunks.setdefault(delta.number, chunk)) is not chunk:
-            begun["name"] = f"{begun['name'] or ''}{delta.name}" or None
-            begun["args"] = f"{begun['args'] or ''}{delta.arguments}"
-    return list(chunks.values())
 
 
 def _call_chunk(delta: CallDelta) -> ToolCallChunk:

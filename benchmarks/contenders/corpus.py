@@ -43,7 +43,7 @@ class Sink(VectorStore):
 
     @classmethod
     def from_texts(cls, *_args: Any, **_kwargs: Any) -> Sink:
-        raise NotImplementedError
+        raise NotImplementedError  # core's class demands it; indexing does without
 
 
 class Forgetful(RecordManager):

@@ -82,19 +82,18 @@ class Tally:
     """What has left the process with the batches of one call."""
 
     def __init__(self) -> None:
-        self._left = Exposure.NOTHING
-        self._under_way: dict[range, Exposure] = {}
+        # One entry for each, so that threads do not write over one another's.
+        self._left: dict[range, Exposure] = {}
 
     def sending(self, batch: range, exposure: Exposure) -> None:
         """Note what leaves with a request of a batch, which may not have left yet."""
-        before = self._under_way.get(batch, Exposure.NOTHING)
-        self._under_way[batch] = greater(before, exposure)
+        before = self._left.get(batch, Exposure.NOTHING)
+        self._left[batch] = greater(before, exposure)
 
     def ended(self, batch: range, exposure: Exposure) -> Exposure:
         """Return the most that has left, with the requests under way counted in."""
-        self._under_way.pop(batch, None)
-        self._left = greater(self._left, exposure)
-        return reduce(greater, list(self._under_way.values()), self._left)
+        self._left[batch] = exposure
+        return reduce(greater, list(self._left.values()))
 
 
 def embed_batch(

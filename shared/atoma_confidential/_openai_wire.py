@@ -17,7 +17,13 @@ from ._batches import measure, vectors_of
 from ._json import parse_object
 from ._request import Request, chat_request, embedding_request
 from ._wire import Endpoint, Model
-from .errors import Exposure, InvalidInputError, RemoteProtocolError, StatusError
+from .errors import (
+    ConfidentialError,
+    Exposure,
+    InvalidInputError,
+    RemoteProtocolError,
+    StatusError,
+)
 
 __all__ = [
     "DONE",
@@ -209,14 +215,14 @@ def listed(models: Sequence[Model]) -> Said:
     return Said(200, _JSON, _json({"object": "list", "data": data}))
 
 
-def refused(error: StatusError) -> Said | None:
-    """Return an error as the HTTP answer that it was; None if that was no error.
+def refused(error: ConfidentialError) -> Said | None:
+    """Return an error as the HTTP answer that it was; None if it was none of an error.
 
     With the status that a server sent, and our words instead of its own. The SDK is
     told not to repeat: what is safe to repeat has been repeated.
     """
-    if error.status < 400:  # noqa: PLR2004 - below, SDKs would read an answer
-        return None
+    if not isinstance(error, StatusError) or error.status < 400:  # noqa: PLR2004
+        return None  # below, SDKs would read an answer
     code = error.code or None
     if isinstance(error, errors.ContextLengthError):
         code = "context_length_exceeded"  # what clients of OpenAI look for

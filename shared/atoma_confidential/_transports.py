@@ -37,7 +37,6 @@ from .errors import (
     ConfidentialError,
     Exposure,
     InvalidInputError,
-    StatusError,
 )
 from .streams import AsyncChatStream, ChatStream
 
@@ -142,6 +141,9 @@ class Driver(Client):
         InvalidInputError: `inner` is of another library, or a setting cannot be used.
     """
 
+    _owner: Client | None = None
+    """Of a bound one: who closes the connections when nobody has it any more."""
+
     def __init__(
         self,
         library: ModuleType,
@@ -172,10 +174,8 @@ class Driver(Client):
         """
         try:
             return self._respond(request)
-        except StatusError as error:
-            said, failure = refused(error), twin_of(error, self._library)
         except ConfidentialError as error:
-            said, failure = None, twin_of(error, self._library)
+            said, failure = refused(error), twin_of(error, self._library)
         if said is not None:
             return _response(self._library, said)
         raise failure from None
@@ -207,10 +207,8 @@ class Driver(Client):
         """Return this client within the time limits of a request."""
         bound = copy.copy(self)
         bound._connection = _within(self._connection, request)  # noqa: SLF001
-        bound._owner = self  # noqa: SLF001 - which closes the connections when it goes
+        bound._owner = self  # noqa: SLF001
         return bound
-
-    _owner: Client | None = None
 
 
 class AsyncDriver(AsyncClient):
@@ -242,10 +240,8 @@ class AsyncDriver(AsyncClient):
         """Return the library's response to its request; see `Driver.respond`."""
         try:
             return await self._respond(request)
-        except StatusError as error:
-            said, failure = refused(error), twin_of(error, self._library)
         except ConfidentialError as error:
-            said, failure = None, twin_of(error, self._library)
+            said, failure = refused(error), twin_of(error, self._library)
         if said is not None:
             return _response(self._library, said)
         raise failure from None

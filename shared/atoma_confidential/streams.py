@@ -34,17 +34,11 @@ class Outcome:
         self.closed = False
 
 
-class ChatStream:
-    """The chunks of one chat answer, as OpenAI's `chat.completion.chunk` objects.
+class _Stream:
+    """What both kinds of streams say of themselves."""
 
-    Closing it, leaving its `with` block, or forgetting it hangs up.
-    """
-
-    def __init__(
-        self, start: Callable[[Outcome], Generator[dict[str, Any], None, None]]
-    ) -> None:
+    def __init__(self) -> None:
         self._outcome = Outcome()
-        self._chunks = start(self._outcome)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -55,6 +49,19 @@ class ChatStream:
     def attestation(self) -> AttestationResult | None:
         """Why the node's key was accepted; None until the end has been reached."""
         return self._outcome.attestation
+
+
+class ChatStream(_Stream):
+    """The chunks of one chat answer, as OpenAI's `chat.completion.chunk` objects.
+
+    Closing it, leaving its `with` block, or forgetting it hangs up.
+    """
+
+    def __init__(
+        self, start: Callable[[Outcome], Generator[dict[str, Any], None, None]]
+    ) -> None:
+        super().__init__()
+        self._chunks = start(self._outcome)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self
@@ -78,24 +85,14 @@ class ChatStream:
         self.close()
 
 
-class AsyncChatStream:
+class AsyncChatStream(_Stream):
     """The chunks of one chat answer; see `ChatStream`."""
 
     def __init__(
         self, start: Callable[[Outcome], AsyncGenerator[dict[str, Any], None]]
     ) -> None:
-        self._outcome = Outcome()
+        super().__init__()
         self._chunks = start(self._outcome)
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """What was checked; None until the end has been reached."""
-        return self._outcome.verdict
-
-    @property
-    def attestation(self) -> AttestationResult | None:
-        """Why the node's key was accepted; None until the end has been reached."""
-        return self._outcome.attestation
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         return self

@@ -35,7 +35,7 @@ OnTruncatedToolCall: TypeAlias = Literal["raise", "keep"]
 
 @dataclass(slots=True, repr=False)  # made for each fragment: frozen takes longer
 class CallDelta:
-    """What a fragment adds to its call.
+    """What a chunk adds to a call.
 
     Attributes:
         number: The call's place among the calls of the answer.
@@ -112,7 +112,7 @@ class CallAssembler:
         self._at: dict[tuple[str, int], Call] = {}
 
     def read(self, fragments: Any) -> list[CallDelta]:
-        """Return what the fragments of one chunk add; empty if there are none."""
+        """Return what the fragments of one chunk add to each call; maybe none."""
         if not fragments or self.too_many:
             return []
         found = [_Fragment.of(one) for one in fragments if isinstance(one, Mapping)]
@@ -120,7 +120,14 @@ class CallAssembler:
         if self.too_many:
             return []
         alone = len(found) == 1
-        return [self._read(one, n, alone=alone) for n, one in enumerate(found)]
+        deltas: dict[int, CallDelta] = {}
+        for position, one in enumerate(found):
+            delta = self._read(one, position, alone=alone)
+            first = deltas.setdefault(delta.number, delta)
+            if first is not delta:
+                first.name += delta.name
+                first.arguments += delta.arguments
+        return list(deltas.values())
 
     def _read(self, fragment: _Fragment, position: int, *, alone: bool) -> CallDelta:
         # Where there is no index, calls that come side by side keep their order.
