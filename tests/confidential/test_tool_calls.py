@@ -267,3 +267,9 @@ def test_arguments_are_parsed_if_they_are_an_object(arguments, parsed):
     assert parsed_arguments(arguments) == parsed
     if isinstance(arguments, str):
         assert is_object(arguments) is bool(parsed)
+
+
+def test_what_a_chunk_adds_to_one_call_is_told_once():
+    pieces = [fragment('{"y"', "f", index=0, id="c"), fragment(":7}", index=0)]
+    (delta,) = CallAssembler().read(pieces)
+    assert (delta.call_id, delta.name, delta.arguments) == ("c", "f", '{"y":7}')
