@@ -6,6 +6,7 @@
 #   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
+#   make ecosystem             its last part: real vector stores, agents and clusters
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
 #   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
@@ -19,6 +20,7 @@
 VENV         ?= .venv
 VENV_SDK     ?= .venv-sdk
 VENV_OPENAI  ?= .venv-openai
+VENV_ECO     ?= .venv-ecosystem
 VENV_BENCH   ?= .venv-bench
 SDK          := atoma-sdk==0.1.3
 OPENAI       := openai==3.57.0 'pydantic-ai-slim[openai]==2.68.0'
@@ -40,7 +42,7 @@ export FOLDER FRAMEWORK QUESTION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types core core-slow core-rest others
-.PHONY: fuzz soak soak-index bench bench-check clean
+.PHONY: ecosystem fuzz soak soak-index bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -50,7 +52,7 @@ demo: $(VENV)/.demo
 		--framework "$$FRAMEWORK" \
 		$(if $(filter 0 no false,$(CONFIDENTIAL)),--no-confidential)
 
-test: lint types core others
+test: lint types core others ecosystem
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
@@ -84,9 +86,14 @@ core-rest: $(VENV)/.test
 others: $(VENV)/.test $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready
 	ATOMA_SDK_PYTHON="$(abspath $(VENV_SDK))/bin/python" \
 	ATOMA_OPENAI_PYTHON="$(abspath $(VENV_OPENAI))/bin/python" \
-		$(BIN)/pytest --ignore=tests/confidential \
+		$(BIN)/pytest --ignore=tests/confidential --ignore=tests/ecosystem \
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
+
+# Real vector stores, agents and clusters, which are heavy, in an environment of their own.
+ecosystem: $(VENV_ECO)/.ready
+	$(VENV_ECO)/bin/pytest tests/ecosystem \
+		--numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 # Led by coverage; what it finds is kept in build/fuzz.
 fuzz: $(VENV)/.fuzz
@@ -108,7 +115,7 @@ bench-check: $(VENV_BENCH)/.ready
 		$(foreach path,$(ONLY),--only $(path))
 
 clean:
-	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
+	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_ECO) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -127,6 +134,12 @@ $(VENV)/.fuzz: $(VENV)/.test
 		echo "atheris has no wheel for $$($(BIN)/python -V) on this machine; it" >&2; \
 		echo "has some for CPython 3.11 to 3.13 on Linux (x86-64). What the" >&2; \
 		echo "fuzzer starts from is replayed by 'make test' without it." >&2; exit 1; }
+
+$(VENV_ECO)/.ready: pyproject.toml
+	@echo "Installing vector stores and what else is used with us (once, about two minutes) …"
+	@$(call make_venv,$(VENV_ECO))
+	@$(VENV_ECO)/bin/python $(PIP) install --editable '.[all]' --group ecosystem
+	@touch $@
 
 $(VENV_BENCH)/.ready: pyproject.toml
 	@echo "Installing whom to compare with (once, about two minutes) …"
