@@ -5,6 +5,7 @@ and searched for the canary when the test ends.
 """
 
 import os
+import signal
 from dataclasses import dataclass, field
 
 import pytest
@@ -96,6 +97,8 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
+    # What a shell starts in the background ignores Ctrl-C, which some tests send.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[_TOTALS] = {"requests": 0, "sealed": 0, "bytes": 0, "carried": 0}
 
 
