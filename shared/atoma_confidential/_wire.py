@@ -346,11 +346,10 @@ def _binary(
 ) -> bytes:
     """Decode RFC 4648 section 4, as strictly as the node does (protocol 0)."""
     text = fields.get(name)
-    if not isinstance(text, str):
-        raise _off_contract(f"{name} is missing", exposure)
     data = decoded(text)
     if data is None:
-        raise _off_contract(f"{name} is not base64", exposure)
+        what = "not base64" if isinstance(text, str) else "missing"
+        raise _off_contract(f"{name} is {what}", exposure)
     if sizes and len(data) not in sizes:
         raise _off_contract(f"{name} has {len(data)} bytes", exposure)
     return data

@@ -110,6 +110,7 @@ class AnswerReader:
         self._one_call = one_call
         self._assembler = CallAssembler()
         self._answered = False
+        self._untold = ["id", "created", "model", "system_fingerprint"]
         self.head: dict[str, Any] = {}
         self.end: dict[str, Any] = {}
         self.usage: dict[str, Any] | None = None
@@ -157,9 +158,9 @@ class AnswerReader:
             raise cut_off_call(exposure)
 
     def _note(self, body: Mapping[str, Any]) -> None:
-        for name in ("id", "created", "model", "system_fingerprint"):
-            if not self.head.get(name) and body.get(name):
-                self.head[name] = body[name]
+        for name in [name for name in self._untold if body.get(name)]:
+            self.head[name] = body[name]
+            self._untold.remove(name)
         if isinstance(usage := body.get("usage"), dict) and usage:
             self.usage = usage
 
@@ -168,12 +169,18 @@ class AnswerReader:
         for name in ("finish_reason", "stop_reason"):
             if choice.get(name) is not None:
                 self.end[name] = choice[name]
-        self.refusal += said(delta.get("refusal"))
-        legacy, logprobs = delta.get("function_call"), choice.get("logprobs")
-        return Delta(
+        logprobs = choice.get("logprobs")
+        read = Delta(
             text=said(delta.get("content")),
-            thought=thought(delta),
-            calls=tuple(self._assembler.read(delta.get("tool_calls"))),
-            function_call=legacy if legacy and isinstance(legacy, dict) else None,
             logprobs=logprobs if isinstance(logprobs, dict) else None,
         )
+        if delta.keys() != _TEXT:  # as that of nearly every chunk
+            self.refusal += said(delta.get("refusal"))
+            legacy = delta.get("function_call")
+            read.thought = thought(delta)
+            read.calls = tuple(self._assembler.read(delta.get("tool_calls")))
+            read.function_call = legacy if legacy and isinstance(legacy, dict) else None
+        return read
+
+
+_TEXT = {"content"}
