@@ -7,6 +7,7 @@
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make test                  lint, types, tests, coverage, wheel
 #   make ecosystem             its last part: real vector stores, agents and clusters
+#   make docs                  the documentation as a site, in build/site
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
 #   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
@@ -22,6 +23,7 @@ VENV_SDK     ?= .venv-sdk
 VENV_OPENAI  ?= .venv-openai
 VENV_ECO     ?= .venv-ecosystem
 VENV_BENCH   ?= .venv-bench
+VENV_DOCS    ?= .venv-docs
 SDK          := atoma-sdk==0.1.3
 OPENAI       := openai==3.57.0 'pydantic-ai-slim[openai]==2.68.0'
 FOLDER       ?= docs
@@ -42,7 +44,7 @@ export FOLDER FRAMEWORK QUESTION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types core core-slow core-rest others
-.PHONY: ecosystem fuzz soak soak-index bench bench-check clean
+.PHONY: docs ecosystem fuzz soak soak-index bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -52,7 +54,7 @@ demo: $(VENV)/.demo
 		--framework "$$FRAMEWORK" \
 		$(if $(filter 0 no false,$(CONFIDENTIAL)),--no-confidential)
 
-test: lint types core others ecosystem
+test: lint types core others ecosystem docs
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check
@@ -95,6 +97,9 @@ ecosystem: $(VENV_ECO)/.ready
 	$(VENV_ECO)/bin/pytest tests/ecosystem \
 		--numprocesses=auto --maxprocesses=4 --dist=loadfile
 
+docs: $(VENV_DOCS)/.ready
+	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs --quiet build --strict --clean
+
 # Led by coverage; what it finds is kept in build/fuzz.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz.py --seconds "$(SECONDS)" $(TARGET)
@@ -115,7 +120,8 @@ bench-check: $(VENV_BENCH)/.ready
 		$(foreach path,$(ONLY),--only $(path))
 
 clean:
-	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_ECO) $(VENV_BENCH) build dist .coverage* .hypothesis .*_cache
+	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_ECO) $(VENV_BENCH) \
+		$(VENV_DOCS) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -139,6 +145,11 @@ $(VENV_ECO)/.ready: pyproject.toml
 	@echo "Installing vector stores and what else is used with us (once, about two minutes) …"
 	@$(call make_venv,$(VENV_ECO))
 	@$(VENV_ECO)/bin/python $(PIP) install --editable '.[all]' --group ecosystem
+	@touch $@
+
+$(VENV_DOCS)/.ready: pyproject.toml
+	@$(call make_venv,$(VENV_DOCS))
+	@$(VENV_DOCS)/bin/python $(PIP) install --group docs
 	@touch $@
 
 $(VENV_BENCH)/.ready: pyproject.toml
