@@ -8,6 +8,7 @@
 #   make test                  lint, types, tests, coverage, wheel
 #   make ecosystem             its last part: real vector stores, agents and clusters
 #   make docs                  the documentation as a site, in build/site
+#   make release-check         what is to be released, as its users will get it
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
 #   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
@@ -24,6 +25,7 @@ VENV_OPENAI  ?= .venv-openai
 VENV_ECO     ?= .venv-ecosystem
 VENV_BENCH   ?= .venv-bench
 VENV_DOCS    ?= .venv-docs
+VENV_RELEASE ?= .venv-release
 SDK          := atoma-sdk==0.1.3
 OPENAI       := openai==3.57.0 'pydantic-ai-slim[openai]==2.68.0'
 FOLDER       ?= docs
@@ -44,7 +46,7 @@ export FOLDER FRAMEWORK QUESTION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types core core-slow core-rest others
-.PHONY: docs ecosystem fuzz soak soak-index bench bench-check clean
+.PHONY: docs ecosystem release-check fuzz soak soak-index bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -100,6 +102,13 @@ ecosystem: $(VENV_ECO)/.ready
 docs: $(VENV_DOCS)/.ready
 	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs --quiet build --strict --clean
 
+# What is to be released: looked at, installed with the oldest and the newest of what it
+# needs, used, type-checked from outside, and listed.
+release-check: $(VENV_RELEASE)/.ready
+	rm -rf dist
+	$(VENV_RELEASE)/bin/python -m build --outdir dist
+	$(VENV_RELEASE)/bin/python tests/release/check.py dist
+
 # Led by coverage; what it finds is kept in build/fuzz.
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz.py --seconds "$(SECONDS)" $(TARGET)
@@ -121,7 +130,7 @@ bench-check: $(VENV_BENCH)/.ready
 
 clean:
 	rm -rf $(VENV) $(VENV_SDK) $(VENV_OPENAI) $(VENV_ECO) $(VENV_BENCH) \
-		$(VENV_DOCS) build dist .coverage* .hypothesis .*_cache
+		$(VENV_DOCS) $(VENV_RELEASE) build dist .coverage* .hypothesis .*_cache
 
 # --- environments -----------------------------------------------------------------
 
@@ -145,6 +154,11 @@ $(VENV_ECO)/.ready: pyproject.toml
 	@echo "Installing vector stores and what else is used with us (once, about two minutes) …"
 	@$(call make_venv,$(VENV_ECO))
 	@$(VENV_ECO)/bin/python $(PIP) install --editable '.[all]' --group ecosystem
+	@touch $@
+
+$(VENV_RELEASE)/.ready: pyproject.toml
+	@$(call make_venv,$(VENV_RELEASE))
+	@$(VENV_RELEASE)/bin/python $(PIP) install --group release
 	@touch $@
 
 $(VENV_DOCS)/.ready: pyproject.toml
