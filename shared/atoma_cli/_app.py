@@ -29,6 +29,7 @@ for _command in (
     _commands.explain,
     _commands.models,
     _commands.local,
+    _commands.proxy,
 ):
     cli.command()(_command)
 for _strict in (_commands.doctor, _commands.verify):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ._endpoint import Nonces
 
-__all__ = ["serve_local"]
+__all__ = ["port_unusable", "serve_local"]
 
 _PATIENCE_SECONDS = 5
 
@@ -57,10 +57,15 @@ def serve_local(
     try:
         serve(host, port, atoma=atoma)
     except OSError as error:
-        raise CommandError(
-            f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
-            "Choose another with --port; 0 takes any free one.",
-        ) from None
+        raise port_unusable(host, port, error) from None
+
+
+def port_unusable(host: str, port: int, error: OSError) -> CommandError:
+    """Say why nobody can listen there."""
+    return CommandError(
+        f"Port {port} of {host} cannot be used: {os.strerror(error.errno or 0)}.",
+        "Choose another with --port; 0 takes any free one.",
+    )
 
 
 def _faults(names: Sequence[str]) -> Faults:

@@ -155,10 +155,9 @@ async def run_async(client, *asked):
         return await asynchronous(client, *asked)
 
 
-def same(sealed, plain, asked):
-    """Ask the same of both, in both ways."""
+def same(sealed, plain, proxy, asked):
+    """Ask the same of all, in both ways."""
     sealed = {"api_key": sealed["key"], "base_url": sealed["url"]}
-    plain = {"api_key": "any", "base_url": plain}
     with closing(openai_client(**sealed, stream_mode="live")) as client:
         said = {"sealed": {"sync": blocking(client, *asked)}}
     with closing(openai_client(**sealed, stream_mode="buffered")) as client:
@@ -167,12 +166,13 @@ def same(sealed, plain, asked):
             for name, call in each(client, *asked)
             if "events" in name
         }
-    with closing(openai.OpenAI(**plain, max_retries=0)) as client:
-        said["plain"] = {"sync": blocking(client, *asked)}
     client = async_openai_client(**sealed, stream_mode="live")
     said["sealed"]["async"] = asyncio.run(run_async(client, *asked))
-    client = openai.AsyncOpenAI(**plain, max_retries=0)
-    said["plain"]["async"] = asyncio.run(run_async(client, *asked))
+    for name, where in (("plain", plain), ("proxied", proxy)):
+        with closing(openai.OpenAI(**where, max_retries=0)) as client:
+            said[name] = {"sync": blocking(client, *asked)}
+        client = openai.AsyncOpenAI(**where, max_retries=0)
+        said[name]["async"] = asyncio.run(run_async(client, *asked))
     return said
 
 

@@ -1,10 +1,11 @@
-"""The OpenAI SDK, 2.x and 3.x, sealed by a transport: the same objects as in clear."""
+"""The OpenAI SDK, 2.x and 3.x, sealed by a transport or a proxy: as in clear."""
 
 import json
 from pathlib import Path
 
 import pytest
 from openai_server import openai_server
+from proxied import proxied
 from shells import CHAT, EMBEDDING
 
 CALLS = Path(__file__).with_name("openai_calls.py")
@@ -46,13 +47,15 @@ def test_the_same_objects_come_sealed_and_plain(atoma, ask, canary, no_plaintext
         "Question: How many bottles does the cellar hold?"
     )
     no_plaintext(question, "4711 bottles")
-    with openai_server() as url:
-        asked = [CHAT, EMBEDDING, question]
-        said = ask("same", sealed=where(atoma), plain=url, asked=asked)
+    asked = [CHAT, EMBEDDING, question]
+    with openai_server() as url, proxied(atoma, stream_mode="live") as proxy:
+        servers = {"plain": {"base_url": url, "api_key": "any"}, "proxy": proxy.sdk}
+        said = ask("same", sealed=where(atoma), **servers, asked=asked)
 
     for way in ("sync", "async"):
-        assert comparable(said["sealed"][way]) == comparable(said["plain"][way])
-        assert said["sealed"][way]["models"] == said["plain"][way]["models"]
+        for name in ("sealed", "proxied"):
+            assert comparable(said[name][way]) == comparable(said["plain"][way])
+            assert said[name][way]["models"] == said["plain"][way]["models"]
     check_that_they_say_something(said["sealed"]["sync"])
     assert set(said["buffered"]) == {"events", "structured events", "events of tools"}
     for name, events in said["buffered"].items():

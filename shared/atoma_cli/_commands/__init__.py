@@ -8,6 +8,7 @@ from .doctor import doctor
 from .explain import explain
 from .local import local
 from .models import models
+from .proxy import proxy
 from .verify import verify
 
-__all__ = ["ask", "chat", "doctor", "explain", "local", "models", "verify"]
+__all__ = ["ask", "chat", "doctor", "explain", "local", "models", "proxy", "verify"]
