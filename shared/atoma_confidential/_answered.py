@@ -31,6 +31,11 @@ class Answer:
     attestation: AttestationResult | None = None
     receipt: Receipt | None = None
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What holds `usage` and `model`."""
+        return self.body
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LiveAnswer:
@@ -47,6 +52,11 @@ class LiveAnswer:
     _verdict: Verdict
     attestation: AttestationResult | None = None
     _signatures: Signatures | None = None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What holds `usage` and `model`, as far as that has come."""
+        return self.opener.summary
 
     @property
     def verdict(self) -> Verdict:

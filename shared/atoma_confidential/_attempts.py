@@ -39,7 +39,8 @@ def repeated(
             error.exposure = greater(error.exposure, left())
             if delay is None:
                 raise
-        yield Sleep(delay)
+            cause = type(error).__name__
+        yield Sleep(delay, cause)
 
 
 def succeed(send: Send, lease: Lease | None = None) -> Flow[Reply]:

@@ -331,6 +331,8 @@ class _Exchange:
             ),
             before=self.left,
             exposure=Exposure.SEALED,
+            node=lease.node,
+            key=node.why.key,
         )
         return opener, send
 

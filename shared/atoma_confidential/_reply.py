@@ -133,6 +133,11 @@ class StreamOpener:
         self.events = 0
         self.nonce_reused = False
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The last chunk with `usage` in it; empty before there is one."""
+        return self._ends.summary
+
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
         """Yield the chunks that these bytes complete.
 
@@ -213,6 +218,7 @@ class _Ends:
         self._id: Any = None
         self._open: set[int] = set()
         self._finished: set[int] = set()
+        self.summary: dict[str, Any] = {}
 
     @property
     def reached(self) -> bool:
@@ -227,6 +233,7 @@ class _Ends:
             self._note_choice(choice)
         if isinstance(chunk.get("usage"), dict):
             self._usage_missing = False
+            self.summary = chunk
 
     def _note_id(self, identity: Any) -> None:
         """Hold all chunks to one id.

@@ -43,6 +43,8 @@ class Send:
             the API key is never sent there.
         before: What had left the process before this request.
         exposure: What leaves it with this request.
+        node: Whom the body is sealed to, by the proxy's number; None if it is not.
+        key: Fingerprint of the key that it is sealed to, or empty.
     """
 
     method: Literal["GET", "POST"]
@@ -54,6 +56,8 @@ class Send:
     wait: Literal["lock", "answer", "probe", "evidence"] = "answer"
     live: bool = False
     origin: str | None = None
+    node: int | None = None
+    key: str = ""
 
 
 MAX_KEYS = 1000
@@ -65,9 +69,14 @@ Shown: TypeAlias = Literal["fresh", "reused", "unproven"]
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Seconds for the shell to let pass."""
+    """Seconds for the shell to let pass before the next attempt.
+
+    Attributes:
+        cause: The class of what the last one failed with.
+    """
 
     seconds: float
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -7,7 +7,9 @@ import time
 from typing import TypedDict, Unpack, get_args
 
 from ._http import Limits
+from ._observed import Operation
 from ._session import Session
+from ._watch import Watch, watch
 from .attestation import TrustPolicy
 from .credentials import (
     resolve_api_key,
@@ -66,6 +68,12 @@ class Connection:
         self.session = session
         self.base_url = base_url
         self.limits = limits
+
+    def watch(
+        self, operation: Operation, model: str = "", *, stream: bool = False
+    ) -> Watch:
+        """Return what a call is to tell what it does, and leave at its end."""
+        return watch(self.base_url, operation, model, stream=stream)
 
 
 def connection_of(**settings: Unpack[ClientSettings]) -> Connection:

@@ -15,7 +15,6 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from ._flow import exchange
 from ._openai_wire import (
     DONE,
     Asked,
@@ -194,7 +193,7 @@ class Driver(Client):
             return _response(self._library, listed(bound.models()))
         if asked.stream:
             return bound._stream(asked, asked.request)  # noqa: SLF001 - its own class
-        answer = bound._drive(exchange(self._connection.session, asked.request))  # noqa: SLF001
+        answer = bound._ask(asked.request)  # noqa: SLF001
         said = answered(answer, asked.request)
         return _response(self._library, said, answer)
 
@@ -260,8 +259,7 @@ class AsyncDriver(AsyncClient):
             return _response(self._library, listed(await bound.models()))
         if asked.stream:
             return await bound._stream(asked, asked.request)  # noqa: SLF001 - its own class
-        flow = exchange(self._connection.session, asked.request)
-        answer = await bound._drive(flow)  # noqa: SLF001
+        answer = await bound._ask(asked.request)  # noqa: SLF001
         said = answered(answer, asked.request)
         return _response(self._library, said, answer)
 

@@ -6,7 +6,7 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -25,8 +25,6 @@ from ._flow import (
 )
 from ._heard import listen
 from ._http import (
-    Idle,
-    Limits,
     Whole,
     as_failure,
     live_reply,
@@ -34,6 +32,7 @@ from ._http import (
     tls_context,
     was_closed,
 )
+from ._live import LiveChunks
 from ._loops import LoopLocal
 from ._plan import EmbeddingPlan, plan_embedding
 from ._pools import AsyncPoolTransport
@@ -42,6 +41,7 @@ from ._request import Request, chat_request
 from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
+from ._watch import Watch, operation_of
 from ._wire import Model
 from .attestation import AttestationResult
 from .attestation.policy import Candidate
@@ -113,8 +113,7 @@ class AsyncClient:
             extra_body=extra_body,
             stream=False,
         )
-        answer = await self._drive(exchange(self._connection.session, request))
-        return ChatReply.of_answer(answer)
+        return ChatReply.of_answer(await self._ask(request))
 
     def stream_chat(
         self,
@@ -140,21 +139,31 @@ class AsyncClient:
         """Return one vector for each text; see `Client.embed`."""
         session = self._connection.session
         plan = plan_embedding(texts, confidential=session.confidential, **parameters)
-        parts = [part for parts in await self._embed_all(plan) for part in parts]
-        return EmbeddingReply.of_parts(parts, model=plan.options.model)
+        with self._connection.watch("embeddings", plan.options.model) as watched:
+            batches = await self._embed_all(plan, watched)
+            parts = [part for batch in batches for part in batch]
+            reply = EmbeddingReply.of_parts(parts, model=plan.options.model)
+            summary = {"usage": reply.usage, "model": reply.model}
+            watched.answered(summary, *reply.verdicts)
+        return reply
 
     async def models(self) -> list[Model]:
         """Return what the proxy lists; see `Client.models`."""
-        return await self._drive(list_models(self._connection.session))
+        with self._connection.watch("models") as watched:
+            return await self._drive(list_models(self._connection.session), watched)
 
     async def appraise(self, *, node: int, key: bytes | str) -> AttestationResult:
         """Ask the trust policy about a key; see `Client.appraise`."""
         candidate = Candidate.of(node=node, key=key)
-        return await self._drive(appraise_anew(self._connection.session, candidate))
+        with self._connection.watch("appraise") as watched:
+            flow = appraise_anew(self._connection.session, candidate)
+            return await self._drive(flow, watched)
 
     async def probe_nonces(self, *, model: str) -> Shown | None:
         """Return how a node of a model treats nonces; see `Client.probe_nonces`."""
-        return await self._drive(probe_nonces(self._connection.session, model))
+        with self._connection.watch("probe_nonces", model) as watched:
+            flow = probe_nonces(self._connection.session, model)
+            return await self._drive(flow, watched)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -173,7 +182,15 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def _embed_all(self, plan: EmbeddingPlan) -> list[list[Part]]:
+    async def _ask(self, request: Request) -> Answer:
+        """Return one whole answer."""
+        with self._connection.watch(operation_of(request), request.model) as watched:
+            flow = exchange(self._connection.session, request)
+            answer = await self._drive(flow, watched)
+            watched.answered(answer.summary, answer.verdict)
+        return answer
+
+    async def _embed_all(self, plan: EmbeddingPlan, watched: Watch) -> list[list[Part]]:
         limit = asyncio.Semaphore(plan.concurrency)
 
         async def embed(batch: range) -> list[Part]:
@@ -185,7 +202,7 @@ class AsyncClient:
                     plan.options,
                     plan.tally,
                 )
-                parts = await self._drive(flow)
+                parts = await self._drive(flow, watched)
             plan.on_batch(len(batch))
             return parts
 
@@ -197,7 +214,13 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(self, flow: Flow[T], outcome: Outcome | None = None) -> T:
+    async def _drive(
+        self,
+        flow: Flow[T],
+        watched: Watch,
+        outcome: Outcome | None = None,
+        attempt: int = 1,
+    ) -> T:
         """Run a flow to its result; that of a stream says what it is read from."""
         result: Any = None
         failure: ConfidentialError | None = None
@@ -209,15 +232,18 @@ class AsyncClient:
                 try:
                     match step:
                         case Sleep():
+                            watched.repeats(attempt, step)
+                            attempt += 1
                             await asyncio.sleep(step.seconds)
                         case Alone():
-                            result = await self._alone(step, outcome)
+                            result = await self._alone(step, watched, outcome, attempt)
                         case Begin():
                             result = await self._read_first(step, outcome or Outcome())
                         case _ if outcome is not None and outcome.closed:
                             failure = was_closed(step.before, "stream")
                         case _:
-                            result = await self._send(step)
+                            with watched.request(step, attempt) as came:
+                                result = came(await self._send(step))
                             source = result.source
                 except ConfidentialError as error:
                     failure = error
@@ -230,10 +256,12 @@ class AsyncClient:
         finally:
             flow.close()
 
-    async def _alone(self, step: Alone, outcome: Outcome | None) -> Any:
+    async def _alone(
+        self, step: Alone, watched: Watch, outcome: Outcome | None, attempt: int
+    ) -> Any:
         turns = (await self._loop()).turns
         async with turns.turn(step.name, seconds=self._connection.limits.lock):
-            return await self._drive(step.steps, outcome)
+            return await self._drive(step.steps, watched, outcome, attempt)
 
     async def _send(self, send: Send) -> Reply:
         http = (await self._loop()).http(send.origin)
@@ -288,65 +316,32 @@ class AsyncClient:
     async def _chunks(
         self, request: Request, outcome: Outcome
     ) -> AsyncGenerator[dict[str, Any], None]:
-        flow = exchange_stream(self._connection.session, request)
-        answer = await self._drive(flow, outcome)
-        if isinstance(answer, Answer):
-            for chunk in as_chunks(answer.body):
-                yield chunk
-        else:
-            async with aclosing(cast("httpx.Response", outcome.source)):
-                yield answer.stream.first
-                async for chunk in answer.stream.rest:
+        with self._connection.watch("chat", request.model, stream=True) as watched:
+            flow = exchange_stream(self._connection.session, request)
+            answer = await self._drive(flow, watched, outcome)
+            watched.first_chunk()
+            if isinstance(answer, Answer):
+                for chunk in as_chunks(answer.body):
                     yield chunk
-        outcome.attestation = answer.attestation
-        outcome.verdict = answer.verdict
+            else:
+                watched.reads(answer.opener)
+                async with aclosing(cast("httpx.Response", outcome.source)):
+                    yield answer.stream.first
+                    async for chunk in answer.stream.rest:
+                        yield chunk
+            outcome.attestation = answer.attestation
+            outcome.verdict = answer.verdict
+            watched.answered(answer.summary, answer.verdict)
 
     async def _read_first(self, step: Begin, outcome: Outcome) -> Begun:
         outcome.source = step.source
-        chunks = _LiveChunks(step, self._connection.limits)
+        chunks = LiveChunks(step, self._connection.limits)
         try:
             # There is one: what ends before its first chunk has raised.
             return Begun(await anext(chunks), chunks)
         except BaseException:
             await step.source.aclose()
             raise
-
-
-class _LiveChunks:
-    """The chunks of a live stream.
-
-    Not a generator: a loop that ends closes all generators at once, and complains of
-    one that waits for another to be closed.
-    """
-
-    def __init__(self, step: Begin, limits: Limits) -> None:
-        self._opener = step.opener
-        self._data = cast("httpx.Response", step.source).aiter_bytes()
-        self._chunks: Iterator[dict[str, Any]] = iter(())
-        self._idle = Idle(limits.idle)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> dict[str, Any]:
-        self._idle.restart()
-        while True:
-            for chunk in self._chunks:
-                return chunk
-            data = None if self._idle.too_long else await self._read()
-            if data is None:
-                self._opener.finish(stalled=self._idle.too_long)
-                raise StopAsyncIteration
-            self._chunks = self._opener.feed(data)
-
-    async def _read(self) -> bytes | None:
-        try:
-            return await anext(self._data, None)
-        except httpx.TimeoutException:
-            self._idle.silent = True
-        except httpx.HTTPError:
-            pass  # an end is judged by what was opened, not by how it came
-        return None
 
 
 class _Loop:

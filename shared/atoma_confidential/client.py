@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from types import TracebackType
@@ -28,7 +28,6 @@ from ._flow import (
 )
 from ._heard import listen
 from ._http import (
-    Idle,
     Whole,
     as_failure,
     live_reply,
@@ -36,6 +35,7 @@ from ._http import (
     tls_context,
     was_closed,
 )
+from ._live import live_chunks
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
@@ -43,6 +43,7 @@ from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._turns import ThreadTurns
+from ._watch import Watch, operation_of
 from ._wire import Model
 from .attestation import AttestationResult
 from .attestation.policy import Candidate
@@ -115,8 +116,7 @@ class Client:
             extra_body=extra_body,
             stream=False,
         )
-        answer = self._drive(exchange(self._connection.session, request))
-        return ChatReply.of_answer(answer)
+        return ChatReply.of_answer(self._ask(request))
 
     def stream_chat(
         self,
@@ -154,12 +154,18 @@ class Client:
         """
         session = self._connection.session
         plan = plan_embedding(texts, confidential=session.confidential, **parameters)
-        parts = [part for parts in self._embed_all(plan) for part in parts]
-        return EmbeddingReply.of_parts(parts, model=plan.options.model)
+        with self._connection.watch("embeddings", plan.options.model) as watched:
+            batches = self._embed_all(plan, watched)
+            parts = [part for batch in batches for part in batch]
+            reply = EmbeddingReply.of_parts(parts, model=plan.options.model)
+            summary = {"usage": reply.usage, "model": reply.model}
+            watched.answered(summary, *reply.verdicts)
+        return reply
 
     def models(self) -> list[Model]:
         """Return what the proxy lists; not all of it has confidential nodes."""
-        return self._drive(list_models(self._connection.session))
+        with self._connection.watch("models") as watched:
+            return self._drive(list_models(self._connection.session), watched)
 
     def probe_nonces(self, *, model: str) -> Shown | None:
         """Return how a node of a model treats nonces in streams, by a harmless one.
@@ -170,7 +176,8 @@ class Client:
         Raises:
             ConfidentialError: No node could be reserved, or its key was refused.
         """
-        return self._drive(probe_nonces(self._connection.session, model))
+        with self._connection.watch("probe_nonces", model) as watched:
+            return self._drive(probe_nonces(self._connection.session, model), watched)
 
     def explain(
         self,
@@ -219,7 +226,9 @@ class Client:
             InvalidInputError: These are not a node's number and a key.
         """
         candidate = Candidate.of(node=node, key=key)
-        return self._drive(appraise_anew(self._connection.session, candidate))
+        with self._connection.watch("appraise") as watched:
+            flow = appraise_anew(self._connection.session, candidate)
+            return self._drive(flow, watched)
 
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
@@ -236,7 +245,15 @@ class Client:
     ) -> None:
         self.close()
 
-    def _embed_all(self, plan: EmbeddingPlan) -> list[list[Part]]:
+    def _ask(self, request: Request) -> Answer:
+        """Return one whole answer."""
+        with self._connection.watch(operation_of(request), request.model) as watched:
+            flow = exchange(self._connection.session, request)
+            answer = self._drive(flow, watched)
+            watched.answered(answer.summary, answer.verdict)
+        return answer
+
+    def _embed_all(self, plan: EmbeddingPlan, watched: Watch) -> list[list[Part]]:
         def embed(batch: range) -> list[Part]:
             flow = embed_batch(
                 self._connection.session,
@@ -245,7 +262,7 @@ class Client:
                 plan.options,
                 plan.tally,
             )
-            return self._drive(flow)
+            return self._drive(flow, watched)
 
         if len(plan.batches) <= 1:
             return [embed(batch) for batch in plan.batches]
@@ -255,7 +272,7 @@ class Client:
             plan.on_batch(len(plan.batches[index]))
         return [parts[index] for index in range(len(plan.batches))]
 
-    def _drive(self, flow: Flow[T]) -> T:
+    def _drive(self, flow: Flow[T], watched: Watch, attempt: int = 1) -> T:
         """Run a flow to its result."""
         result: Any = None
         failure: ConfidentialError | None = None
@@ -267,13 +284,16 @@ class Client:
                 try:
                     match step:
                         case Sleep():
+                            watched.repeats(attempt, step)
+                            attempt += 1
                             time.sleep(step.seconds)
                         case Alone():
-                            result = self._alone(step)
+                            result = self._alone(step, watched, attempt)
                         case Begin():
                             result = self._read_first(step)
                         case _:
-                            result = self._send(step)
+                            with watched.request(step, attempt) as came:
+                                result = came(self._send(step))
                             source = result.source
                 except ConfidentialError as error:
                     failure = error
@@ -286,11 +306,11 @@ class Client:
         finally:
             flow.close()
 
-    def _alone(self, step: Alone) -> Any:
+    def _alone(self, step: Alone, watched: Watch, attempt: int) -> Any:
         # A turn that another thread had at a fork is never over in the child.
         turns = self._turns.setdefault(os.getpid(), ThreadTurns())
         with turns.turn(step.name, seconds=self._connection.limits.lock):
-            return self._drive(step.steps)
+            return self._drive(step.steps, watched, attempt)
 
     def _send(self, send: Send) -> Reply:
         http = self._http(send.origin)
@@ -350,38 +370,25 @@ class Client:
     def _chunks(
         self, request: Request, outcome: Outcome
     ) -> Generator[dict[str, Any], None, None]:
-        flow = exchange_stream(self._connection.session, request)
-        answer = self._drive(flow)
-        if isinstance(answer, Answer):
-            yield from as_chunks(answer.body)
-        else:
-            with closing(answer.stream.rest) as rest:
-                yield answer.stream.first
-                yield from rest
-        outcome.attestation = answer.attestation
-        outcome.verdict = answer.verdict
+        with self._connection.watch("chat", request.model, stream=True) as watched:
+            flow = exchange_stream(self._connection.session, request)
+            answer = self._drive(flow, watched)
+            watched.first_chunk()
+            if isinstance(answer, Answer):
+                yield from as_chunks(answer.body)
+            else:
+                watched.reads(answer.opener)
+                with closing(answer.stream.rest) as rest:
+                    yield answer.stream.first
+                    yield from rest
+            outcome.attestation = answer.attestation
+            outcome.verdict = answer.verdict
+            watched.answered(answer.summary, answer.verdict)
 
     def _read_first(self, step: Begin) -> Begun:
-        chunks = self._events(step)
+        chunks = live_chunks(step, self._connection.limits)
         # There is one: what ends before its first chunk has raised.
         return Begun(next(chunks), chunks)
-
-    def _events(self, step: Begin) -> Iterator[dict[str, Any]]:
-        response: httpx.Response = step.source
-        idle = Idle(self._connection.limits.idle)
-        with closing(response):
-            try:
-                for data in response.iter_bytes():
-                    for chunk in step.opener.feed(data):
-                        yield chunk
-                        idle.restart()
-                    if idle.too_long:
-                        break
-            except httpx.TimeoutException:
-                idle.silent = True
-            except httpx.HTTPError:
-                pass  # an end is judged by what was opened, not by how it came
-        step.opener.finish(stalled=idle.too_long)
 
 
 def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:
