@@ -173,6 +173,17 @@ def _noting(enter, into):
 
 
 @pytest.fixture
+def telemetry(recorded):
+    """OpenTelemetry and logs at DEBUG; nothing that was said may be found in them."""
+    from observed import Telemetry  # `make ecosystem` has no OpenTelemetry
+
+    with Telemetry() as telemetry:
+        yield telemetry
+        keys = [atoma.api_key for atoma in recorded.atomas]
+        assert telemetry.find(CANARY, *keys, *recorded.said) == []
+
+
+@pytest.fixture
 def make_atoma():
     """Start a local Atoma with other options; each is behind a wiretap of its own."""
     started = []
