@@ -12,8 +12,8 @@ import atoma_confidential as ac
 from atoma_confidential import opentelemetry as ours
 from atoma_local import BuiltInBackend
 
-TEXTS = [f"canary-heliotrope-5f1d9c, cellar number {n} of Ostheim" for n in range(5)]
-ENDPOINT = "/v1/confidential/chat/completions"
+# Batches of one size: a smaller one may use up the lock of a larger one (protocol 4.3).
+TEXTS = [f"canary-heliotrope-5f1d9c, cellar number {n} of Ostheim" for n in range(6)]
 
 
 def settings(atoma, **more):
