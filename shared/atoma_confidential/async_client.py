@@ -244,7 +244,7 @@ class AsyncClient:
                         case _:
                             with watched.request(step, attempt) as came:
                                 result = came(await self._send(step))
-                            source = result.source
+                                source = result.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:

@@ -294,7 +294,7 @@ class Client:
                         case _:
                             with watched.request(step, attempt) as came:
                                 result = came(self._send(step))
-                            source = result.source
+                                source = result.source
                 except ConfidentialError as error:
                     failure = error
         except StopIteration as stop:
