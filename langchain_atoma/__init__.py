@@ -24,6 +24,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._tracing import assert_no_plaintext_egress
+    from .caches import EncryptedByteStore, EncryptedCache
     from .chat_models import AtomaChatModel, ChatAtoma
     from .embeddings import AtomaEmbeddings
 
@@ -31,6 +32,8 @@ __all__ = [
     "AtomaChatModel",
     "AtomaEmbeddings",
     "ChatAtoma",
+    "EncryptedByteStore",
+    "EncryptedCache",
     "PlaintextEgressError",
     "PlaintextEgressWarning",
     "RefusedAnswerError",
@@ -45,6 +48,7 @@ __getattr__ = lazy(
     __name__,
     {
         "_tracing": ["assert_no_plaintext_egress"],
+        "caches": ["EncryptedByteStore", "EncryptedCache"],
         "chat_models": ["AtomaChatModel", "ChatAtoma"],
         "embeddings": ["AtomaEmbeddings"],
     },

@@ -209,10 +209,15 @@ def _instrumentation() -> Iterable[Sink]:
 
 
 def _shared_cache_is_on(cache: Any) -> bool:
-    """A cache given to the model is consent, and one in memory stays in the process."""
+    """One given to the model is consent; one in memory, or sealed, shows nothing."""
     from langchain_core.caches import BaseCache, InMemoryCache  # noqa: PLC0415
     from langchain_core.globals import get_llm_cache  # noqa: PLC0415
 
     if isinstance(cache, BaseCache):
         return False
-    return type(get_llm_cache()) not in (type(None), InMemoryCache)
+    shared = get_llm_cache()
+    if type(shared) in (type(None), InMemoryCache):
+        return False
+    from .caches import EncryptedCache  # noqa: PLC0415 - where another one is, only
+
+    return type(shared) is not EncryptedCache

@@ -24,6 +24,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._tracing import assert_no_plaintext_egress
+    from .caches import EncryptedKVStore
     from .embeddings import AtomaEmbedding, AtomaEmbeddings
     from .llms import Atoma, AtomaChatModel
     from .settings import use_atoma
@@ -33,6 +34,7 @@ __all__ = [
     "AtomaChatModel",
     "AtomaEmbedding",
     "AtomaEmbeddings",
+    "EncryptedKVStore",
     "PlaintextEgressError",
     "PlaintextEgressWarning",
     "RefusedAnswerError",
@@ -48,6 +50,7 @@ __getattr__ = lazy(
     __name__,
     {
         "_tracing": ["assert_no_plaintext_egress"],
+        "caches": ["EncryptedKVStore"],
         "embeddings": ["AtomaEmbedding", "AtomaEmbeddings"],
         "llms": ["Atoma", "AtomaChatModel"],
         "settings": ["use_atoma"],

@@ -50,6 +50,8 @@ def test_python_blocks_run(code, atoma, monkeypatch, tmp_path):
     monkeypatch.setattr(
         "atoma_confidential.pin_file.default_path", lambda: tmp_path / "pins.json"
     )
+    # What a block sets for the whole process ends with it.
+    monkeypatch.setattr("langchain_core.globals._llm_cache", None)
 
     exec(compile(code, "<documentation>", "exec"), {"__name__": "__main__"})  # noqa: S102
     gc.collect()  # what a block leaves behind belongs to it

@@ -18,6 +18,8 @@ from .errors import (
     AttestationError,
     AuthenticationError,
     BalanceError,
+    CacheEntryError,
+    CacheSecretError,
     ChainRejectedError,
     ClientClosedError,
     ConcurrentPurchaseError,
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from ._wire import Model
     from .async_client import AsyncClient
     from .attestation import AttestationResult, SuiContract, TrustPolicy
+    from .cache_secret import CacheSecret
     from .client import Client
     from .envelope import Envelope, Opener, Recipient, seal
     from .explain import Crossing, Explanation
@@ -102,6 +105,9 @@ __all__ = [
     "AttestationResult",
     "AuthenticationError",
     "BalanceError",
+    "CacheEntryError",
+    "CacheSecret",
+    "CacheSecretError",
     "ChainRejectedError",
     "ChatParameters",
     "ChatReply",
@@ -186,6 +192,7 @@ __getattr__ = lazy(
         "_wire": ["Model"],
         "async_client": ["AsyncClient"],
         "attestation": ["AttestationResult", "SuiContract", "TrustPolicy"],
+        "cache_secret": ["CacheSecret"],
         "client": ["Client"],
         "explain": ["Crossing", "Explanation"],
         "envelope": ["Envelope", "Opener", "Recipient", "seal"],

@@ -5,9 +5,10 @@ import copy
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
+from langchain_core.stores import InMemoryByteStore
 
-from atoma_confidential import TrustPolicy
-from langchain_atoma import errors
+from atoma_confidential import CacheSecret, TrustPolicy
+from langchain_atoma import EncryptedCache, errors
 
 OTHER_CHAT = "meta-llama/Llama-3.1-8B-Instruct"
 STRANGER = bytes(31) + b"\x09"
@@ -24,9 +25,12 @@ class AcceptsAll(TrustPolicy):
         return (yield from accepted)
 
 
-@pytest.fixture(autouse=True)
-def _cached():
-    set_llm_cache(InMemoryCache())
+@pytest.fixture(autouse=True, params=["clear", "encrypted"])
+def _cached(request):
+    if request.param == "clear":
+        set_llm_cache(InMemoryCache())
+    else:
+        set_llm_cache(EncryptedCache(InMemoryByteStore(), CacheSecret.generate()))
 
 
 @pytest.fixture

@@ -54,6 +54,8 @@
   - RefusedAnswerError           an answer that came, and cannot be used
   - TruncatedAnswerError
   - UnparsableAnswerError
+  - CacheSecretError             an encrypted cache has another secret
+  - CacheEntryError              an entry of it was changed or moved
 
 Rule: no exception of this module holds a prompt, a document, an answer, a key or a
 token, nor a server's free text: a plain endpoint may echo what it was sent.
@@ -71,6 +73,7 @@ from ._base import (
     PlaintextEgressWarning,
     greater,
 )
+from ._cache import CacheEntryError, CacheSecretError
 from ._local import (
     InvalidInputError,
     MissingCredentialsError,
@@ -135,6 +138,8 @@ __all__ = [
     "AttestationError",
     "AuthenticationError",
     "BalanceError",
+    "CacheEntryError",
+    "CacheSecretError",
     "ChainRejectedError",
     "ClientClosedError",
     "ConcurrentPurchaseError",
