@@ -69,7 +69,7 @@ class Page:
         return [one.get_property("textContent") for one in found]
 
     def until(self, holds):
-        return WebDriverWait(self.browser, 15, poll_frequency=0.02).until(
+        return WebDriverWait(self.browser, 30, poll_frequency=0.02).until(
             lambda _: holds()
         )
 

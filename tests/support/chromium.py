@@ -1,4 +1,4 @@
-"""Debian's Chromium without a screen, and without a network of its own."""
+"""A Chromium without a screen, and without a network of its own."""
 
 import contextlib
 import shutil
@@ -6,7 +6,8 @@ import tempfile
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, _NAMES)), None)
 DRIVER = shutil.which("chromedriver")
 # Without these it looks up hosts of its maker at every start.
 _QUIET = (
