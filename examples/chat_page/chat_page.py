@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
-# A single token of the built-in model would come with the whole answer.
+# The built-in model answers at once, and nobody would see it stream.
 SECONDS_A_TOKEN = 0.04
 LONGEST_REQUEST = 1_000_000
 MESSAGES = {"user": HumanMessage, "assistant": AIMessage}

@@ -45,10 +45,11 @@ class Wire:
         }
 
     def _last(self) -> list[tuple[str, str]]:
-        """Return the fields of the last sealed request; long values are cut."""
+        """Return the fields of a sealed request; long values are cut."""
         for request in reversed(self._tap.requests):
-            if _SEALED in request.start_line:
-                return [(name, _cut(str(v))) for name, v in request.json().items()]
+            fields = request.json()  # None while it is still on its way
+            if _SEALED in request.start_line and fields:
+                return [(name, _cut(str(value))) for name, value in fields.items()]
         return []
 
 
@@ -57,7 +58,7 @@ def _in_clear(view: WireView) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for seen in view.clear_fields:
         if _SEALED in seen.path and seen.direction == "request":
-            continue  # the last request has them all
+            continue  # those of one request are shown whole
         last = seen.path.rpartition("/")[2]
         told = f"{seen.name} {seen.example}" if seen.example else seen.name
         found.setdefault(f"{last}, {seen.direction}", []).append(told)
