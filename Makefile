@@ -5,6 +5,7 @@
 #                              and with LlamaIndex; FRAMEWORK=langchain is one of them
 #   make demo CONFIDENTIAL=0   the same in clear: the search must now find the text
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
+#   make chat-page             a chat page on this machine, and a view of its wire
 #   make test                  lint, types, tests, coverage, wheel
 #   make ecosystem             its last part: real vector stores, agents and clusters
 #   make docs                  the documentation as a site, in build/site
@@ -45,7 +46,7 @@ export FOLDER FRAMEWORK QUESTION
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types core core-slow core-rest others
+.PHONY: help demo chat-page test lint types core core-slow core-rest others
 .PHONY: docs ecosystem release-check fuzz soak soak-index bench bench-check clean
 
 help:
@@ -55,6 +56,9 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m atoma_cli.demo "$$FOLDER" "$$QUESTION" \
 		--framework "$$FRAMEWORK" \
 		$(if $(filter 0 no false,$(CONFIDENTIAL)),--no-confidential)
+
+chat-page: $(VENV)/.demo
+	@$(BIN)/python examples/chat_page/chat_page.py
 
 test: lint types core others ecosystem docs
 

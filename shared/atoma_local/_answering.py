@@ -53,7 +53,7 @@ def answer(body: Mapping[str, Any]) -> Answer:
         prompt,
         choice=body.get("tool_choice"),
         parallel=body.get("parallel_tool_calls") is not False,
-        called=_called(messages),
+        called=_called(messages, body.get("tools") or ()),
         filler=lambda request: _filler(prompt, found, request),
     )
     if calls:
@@ -182,14 +182,20 @@ def _object_of(keys: Sequence[str]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": [*keys]}
 
 
-def _called(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the tools called since the user last spoke."""
+def _called(
+    messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Name the tools called since the user last spoke.
+
+    A tool that is not offered was called by another agent, before it handed over.
+    """
+    offered = {tool["function"]["name"] for tool in tools}
     names: list[str] = []
     for message in messages:
         if message["role"] == "user":
             names = []
         names += [c["function"]["name"] for c in message.get("tool_calls") or ()]
-    return names
+    return [name for name in names if name in offered]
 
 
 def _flattened(result: str) -> str:

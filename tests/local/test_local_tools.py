@@ -149,6 +149,24 @@ def test_a_demanded_call_moves_on_to_the_next_tool():
     assert made == [("Report", {"answer": "The sky is grey."})]
 
 
+def test_whoever_takes_over_calls_tools_of_its_own():
+    """A tool that is not offered was called by another agent, which handed over."""
+    call = {"name": "handoff", "arguments": '{"to": "forecaster"}'}
+    messages = [
+        {"role": "user", "content": "What is the weather in Bern?"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "1", "type": "function", "function": call}],
+        },
+        {"role": "tool", "tool_call_id": "1", "content": "The forecaster goes on."},
+    ]
+    handoff = tool("handoff", "Hand off to another agent.", to=STRING)
+
+    assert calls(messages, WEATHER) == [("get_weather", {"location": "Bern"})]
+    assert calls(messages, WEATHER, handoff) == []
+
+
 def test_calls_have_ids_and_no_text():
     choice = ask("What is the weather in Bern?", tools=[WEATHER])["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
