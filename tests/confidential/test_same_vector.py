@@ -56,5 +56,5 @@ def test_another_vector_is_refused_by_name_of_the_model(failure, stored):
 
 
 def test_another_length_is_refused_with_both_lengths():
-    with pytest.raises(VectorMismatchError, match="of 3 numbers, and .* gives 2"):
+    with pytest.raises(VectorMismatchError, match=r"of 3 numbers, and .* gives 2"):
         check([1.0, 0.0, 0.0], [1.0, 0.0])

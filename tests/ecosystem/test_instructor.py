@@ -74,11 +74,8 @@ def test_an_object_that_is_refused_is_asked_for_again_sealed(connection, atoma):
     assert "ask again" in str(atoma.opened[1].body)
 
 
-def test_a_refusal_of_the_network_keeps_our_words(connection, atoma):
-    connection["api_key"] = "wrong"
-    with (
-        closing(openai_client(**connection)) as client,
-        pytest.raises(InstructorRetryException, match="Left the process: a lock"),
-    ):
+def test_a_refusal_of_the_network_keeps_our_words(atoma):
+    with closing(openai_client(api_key="wrong", base_url=atoma.base_url)) as client:
         asked = instructor.from_openai(client).chat.completions
-        asked.create(**ASK, response_model=Bottles, max_retries=0)
+        with pytest.raises(InstructorRetryException, match="Left the process: a lock"):
+            asked.create(**ASK, response_model=Bottles, max_retries=0)

@@ -1,7 +1,9 @@
 """LiteLLM with clients of ours: completion, streams, tools, schemas, embeddings."""
 
+import asyncio
 import socket
-from contextlib import closing
+import warnings
+from contextlib import closing, suppress
 
 import pytest
 from pydantic import BaseModel
@@ -70,6 +72,17 @@ def litellm(monkeypatch, looked_up):
     return litellm
 
 
+@pytest.fixture
+def _its_loop_is_closed():
+    """Blocking calls of LiteLLM may make an event loop, and leave it."""
+    yield
+    with warnings.catch_warnings(), suppress(RuntimeError):  # there may be none
+        warnings.simplefilter("ignore")
+        asyncio.get_event_loop().close()
+    asyncio.set_event_loop(None)
+
+
+@pytest.mark.usefixtures("_its_loop_is_closed")
 def test_blocking_calls_are_sealed(litellm, atoma, looked_up, no_plaintext):
     no_plaintext(QUESTION, *TEXTS, SUM["messages"][0]["content"])
     connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
@@ -124,6 +137,7 @@ async def test_asynchronous_calls_are_sealed(litellm, atoma, looked_up, no_plain
     assert looked_up == []
 
 
+@pytest.mark.usefixtures("_its_loop_is_closed")
 @pytest.mark.parametrize("call", ["completion", "embedding"])
 def test_a_call_without_our_client_reaches_nobody(litellm, atoma, looked_up, call):
     asked = ASK if call == "completion" else VECTORS
@@ -135,6 +149,7 @@ def test_a_call_without_our_client_reaches_nobody(litellm, atoma, looked_up, cal
     assert not atoma.exchanges
 
 
+@pytest.mark.usefixtures("_its_loop_is_closed")
 def test_a_refusal_keeps_our_words_and_its_class(litellm, atoma):
     with (
         closing(openai_client(api_key="wrong", base_url=atoma.base_url)) as client,
@@ -143,6 +158,20 @@ def test_a_refusal_keeps_our_words_and_its_class(litellm, atoma):
         litellm.completion(**ASK, client=client)
 
 
+@pytest.mark.usefixtures("_its_loop_is_closed")
+def test_an_answer_that_does_not_open_keeps_our_words_but_not_its_class(litellm, atoma):
+    atoma.faults.always("hash-wrong")
+    connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    with (
+        closing(openai_client(**connection)) as client,
+        pytest.raises(litellm.InternalServerError, match="digest"),
+    ):
+        litellm.completion(**ASK, client=client)
+
+    assert len(atoma.opened) == 1  # it is not asked for again
+
+
+@pytest.mark.usefixtures("_its_loop_is_closed")
 def test_what_cannot_be_sealed_is_refused_before_it_leaves(litellm, atoma):
     connection = {"api_key": atoma.api_key, "base_url": atoma.base_url}
     with (
