@@ -309,7 +309,7 @@ class OtherModel(BuiltInBackend):
 
 
 @by_name(LANGCHAIN)
-async def test_langchain_with_a_store_of_another_model(
+def test_langchain_with_a_store_of_another_model(
     store, atoma, make_atoma, make_langchain
 ):
     opened = store()
@@ -319,17 +319,14 @@ async def test_langchain_with_a_store_of_another_model(
     )
     [(text, vector), *_] = opened.kept()
     embeddings.check_vector(text, vector)
-    await embeddings.acheck_vector(text, vector)
 
     other = make_langchain(make_atoma(backend=OtherModel()))
     with pytest.raises(VectorMismatchError, match="is not the one that"):
         other.check_vector(text, vector)
-    with pytest.raises(VectorMismatchError, match="is not the one that"):
-        await other.acheck_vector(text, vector)
 
 
 @by_name(LLAMA)
-async def test_llama_index_with_a_store_of_another_model(
+def test_llama_index_with_a_store_of_another_model(
     store, atoma, make_atoma, make_llama
 ):
     opened = store()
@@ -337,13 +334,10 @@ async def test_llama_index_with_a_store_of_another_model(
     ingest(opened.llama(DIMENSIONS), embed_model, NOTES)
     [(text, vector), *_] = opened.kept()
     embed_model.check_vector(text, vector)
-    await embed_model.acheck_vector(text, vector)
 
     other = make_llama(make_atoma(backend=OtherModel()))
     with pytest.raises(VectorMismatchError, match="is not the one that"):
         other.check_vector(text, vector)
-    with pytest.raises(VectorMismatchError, match="is not the one that"):
-        await other.acheck_vector(text, vector)
 
 
 def test_faiss_of_llama_index_has_no_filters_and_doubles_numbers_after_a_deletion():
