@@ -101,7 +101,7 @@ others: $(VENV)/.test $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready
 # Real vector stores, agents and clusters, which are heavy, in an environment of their own.
 ecosystem: $(VENV_ECO)/.ready
 	$(VENV_ECO)/bin/pytest tests/ecosystem \
-		--numprocesses=auto --maxprocesses=4 --dist=loadfile
+		--numprocesses=auto --maxprocesses=4 --dist=loadfile --timeout=180
 
 docs: $(VENV_DOCS)/.ready
 	NO_MKDOCS_2_WARNING=1 $(VENV_DOCS)/bin/mkdocs --quiet build --strict --clean

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from atoma_confidential._same_vector import check_same_vector
+from atoma_confidential.errors import Exposure
 from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
@@ -15,7 +17,7 @@ from ._connection import AtomaConnection
 from ._errors import model_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from atoma_confidential import EmbeddingReply, Verdict
 
@@ -119,6 +121,31 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
         return (await self._aembed([text], self._before_query))[0]
+
+    def check_vector(self, text: str, vector: Sequence[float]) -> None:
+        """Embed a text of a store again, and compare: is the store of this model?
+
+        No store can tell two models apart whose vectors have the same length. Check one
+        entry, of any document, before adding to a store or searching it.
+
+        Args:
+            text: A document as it was embedded.
+            vector: What the store holds for it, normalised or not.
+
+        Raises:
+            VectorMismatchError: The store was built with another model.
+            ConfidentialError: The text could not be embedded.
+        """
+        self._compare(vector, self.embed_documents([text])[0])
+
+    async def acheck_vector(self, text: str, vector: Sequence[float]) -> None:
+        """Embed a text of a store again, and compare; see `check_vector`."""
+        self._compare(vector, (await self.aembed_documents([text]))[0])
+
+    def _compare(self, stored: Sequence[float], given: list[float]) -> None:
+        exposure = Exposure.of_request(sealed=self.confidential)
+        with model_errors():
+            check_same_vector(stored, given, model=self.model, exposure=exposure)
 
     @property
     def _before_query(self) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, PrivateAttr
 
 from atoma_confidential import EmbeddingReply, Verdict
+from atoma_confidential._same_vector import check_same_vector
+from atoma_confidential.errors import Exposure
 from atoma_confidential.known_models import query_instruction_of
 from atoma_confidential.parameters import EmbeddingParameters, chosen
 
@@ -172,6 +174,34 @@ class AtomaEmbeddings(AtomaConnection, BatchedEmbedding):
         """Return one vector for each document; see `get_text_embedding_batch`."""
         del kwargs
         return await self._aembed(texts, "text", show_progress=show_progress)
+
+    def check_vector(self, text: str, vector: Sequence[float]) -> None:
+        """Embed a text of a store again, and compare: is the store of this model?
+
+        No store can tell two models apart whose vectors have the same length. Check one
+        entry, of any node, before adding to a store or searching it. A cache of vectors
+        is not asked.
+
+        Args:
+            text: A document as it was embedded; of a node
+                `get_content(metadata_mode=MetadataMode.EMBED)`.
+            vector: What the store holds for it, normalised or not.
+
+        Raises:
+            VectorMismatchError: The store was built with another model.
+            ConfidentialError: The text could not be embedded.
+        """
+        self._guard()
+        self._compare(vector, self._get_text_embedding(text))
+
+    async def acheck_vector(self, text: str, vector: Sequence[float]) -> None:
+        """Embed a text of a store again, and compare; see `check_vector`."""
+        self._guard()
+        self._compare(vector, await self._aget_text_embedding(text))
+
+    def _compare(self, stored: Sequence[float], given: Vector) -> None:
+        exposure = Exposure.of_request(sealed=self.confidential)
+        check_same_vector(stored, given, model=self.model_name, exposure=exposure)
 
     # What core asks of a provider; its public methods above no longer pass by here.
 

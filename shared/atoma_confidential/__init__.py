@@ -72,6 +72,7 @@ from .errors import (
     TruncatedAnswerError,
     UnparsableAnswerError,
     UnusableKeyError,
+    VectorMismatchError,
     VerifierUnavailableError,
 )
 
@@ -180,6 +181,7 @@ __all__ = [
     "TrustPolicy",
     "UnparsableAnswerError",
     "UnusableKeyError",
+    "VectorMismatchError",
     "Verdict",
     "VerifierUnavailableError",
     "seal",

@@ -12,6 +12,7 @@ from langchain_core.exceptions import ModelError
 from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_core.vectorstores import InMemoryVectorStore
 
+from atoma_confidential import VectorMismatchError
 from atoma_confidential.known_models import query_instruction_of
 from langchain_atoma import AtomaEmbeddings, errors
 
@@ -273,3 +274,14 @@ def test_a_vector_store_and_the_indexing_api(embeddings, canary):
     assert indexed()["num_skipped"] == 2
     (found,) = store.similarity_search("Who lives in Bern?", k=1)
     assert found.page_content == documents[0].page_content
+
+
+async def test_a_vector_of_this_model_is_told_from_any_other(embeddings, canary):
+    vector = (await embeddings.aembed_documents([canary]))[0]
+
+    embeddings.check_vector(canary, vector)
+    await embeddings.acheck_vector(canary, vector)
+    with pytest.raises(VectorMismatchError, match="gives 384"):
+        embeddings.check_vector(canary, vector[:100])
+    with pytest.raises(VectorMismatchError, match="not the one"):
+        await embeddings.acheck_vector(canary, vector[::-1])

@@ -16,7 +16,7 @@ from llama_embeds import (
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.schema import TextNode
 
-from atoma_confidential import TrustPolicy
+from atoma_confidential import TrustPolicy, VectorMismatchError
 from atoma_confidential.known_models import query_instruction_of
 from llama_index_atoma import AtomaEmbeddings, errors
 
@@ -243,3 +243,14 @@ def test_plain_only_by_name(atoma, make_embeddings, embed_batch):
     assert len(embed_batch(model, ["a", "b"])) == 2
     assert {e.path for e in atoma.exchanges} == {"/v1/embeddings"}
     assert model.last_verdict.sealed is False
+
+
+async def test_a_vector_of_this_model_is_told_from_any_other(embeddings, canary):
+    vector = (await embeddings.aget_text_embedding_batch([canary]))[0]
+
+    embeddings.check_vector(canary, vector)
+    await embeddings.acheck_vector(canary, vector)
+    with pytest.raises(VectorMismatchError, match="gives 384"):
+        embeddings.check_vector(canary, vector[:100])
+    with pytest.raises(VectorMismatchError, match="not the one"):
+        await embeddings.acheck_vector(canary, vector[::-1])

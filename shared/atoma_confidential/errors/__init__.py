@@ -56,6 +56,7 @@
   - UnparsableAnswerError
   - CacheSecretError             an encrypted cache has another secret
   - CacheEntryError              an entry of it was changed or moved
+  - VectorMismatchError          a vector store was built with another model
 
 Rule: no exception of this module holds a prompt, a document, an answer, a key or a
 token, nor a server's free text: a plain endpoint may echo what it was sent.
@@ -65,6 +66,7 @@ from ._answer import (
     RefusedAnswerError,
     TruncatedAnswerError,
     UnparsableAnswerError,
+    VectorMismatchError,
 )
 from ._base import (
     ConfidentialError,
@@ -192,6 +194,7 @@ __all__ = [
     "TruncatedAnswerError",
     "UnparsableAnswerError",
     "UnusableKeyError",
+    "VectorMismatchError",
     "VerifierUnavailableError",
     "greater",
 ]

@@ -8,6 +8,7 @@ __all__ = [
     "RefusedAnswerError",
     "TruncatedAnswerError",
     "UnparsableAnswerError",
+    "VectorMismatchError",
 ]
 
 
@@ -28,4 +29,13 @@ class UnparsableAnswerError(ConfidentialError, ValueError):
 
     advice = (
         "Ask again, describe the fields, or choose another way to ask for the schema."
+    )
+
+
+class VectorMismatchError(ConfidentialError, ValueError):
+    """A vector store was built with another model than it is opened with."""
+
+    advice = (
+        "Open the store with the model, dimensions and text_instruction that it was "
+        "built with, or index again into a new one."
     )
