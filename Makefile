@@ -42,7 +42,7 @@ SEED         ?= 7
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
 # pip, but some ten times as fast; for the environment whose Python runs it.
-UV    = VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv --no-config pip --quiet
+UV    = VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv pip --quiet
 
 export FOLDER FRAMEWORK QUESTION
 
