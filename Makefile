@@ -194,13 +194,14 @@ $(VENV_OPENAI)/.ready: Makefile pyproject.toml
 	@touch $@
 
 # A Python can be new enough and still lack what `venv` needs (Debian splits it off),
-# or be a shim with nothing behind it: so each candidate is run.
+# or be a shim with nothing behind it: so each candidate is run. `editables` is what our
+# editable installation needs, and says only once it is built, which uv does not read.
 define make_venv
 for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 	if $$python -c 'import ensurepip, sys, venv; \
 	sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 		rm -rf $(1); $$python -m venv $(1) && \
-		exec $(1)/bin/python $(PIP) install 'uv>=0.9'; \
+		exec $(1)/bin/python $(PIP) install 'uv>=0.9' 'editables>=0.5'; \
 	fi; \
 done; \
 echo "Python 3.11 or newer with its venv module is needed; none was found." >&2; \
