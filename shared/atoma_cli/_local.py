@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING
-
-import httpx
+from urllib.parse import urlsplit
 
 from atoma_local import (
     FAULTS,
     Backend,
     BuiltInBackend,
+    EngineError,
     Faults,
     LocalAtoma,
     UpstreamBackend,
@@ -18,6 +19,7 @@ from atoma_local import (
 )
 
 from ._console import CommandError, err, note
+from ._endpoint import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["port_unusable", "serve_local"]
 
+_ENGINE_KEY = "ATOMA_UPSTREAM_API_KEY"
 _PATIENCE_SECONDS = 5
 
 
@@ -41,9 +44,10 @@ def serve_local(
     """Print how to reach it, and serve until Ctrl-C.
 
     Raises:
-        CommandError: The port is taken, or there is no such fault.
+        CommandError: The port is taken, there is no such fault, or the engine's key
+            can be none.
     """
-    backend: Backend = UpstreamBackend(upstream) if upstream else BuiltInBackend()
+    backend: Backend = _engine(upstream) if upstream else BuiltInBackend()
     atoma = LocalAtoma(
         nonces=nonces.value,
         backend=backend,
@@ -51,8 +55,6 @@ def serve_local(
         api_key=api_key,
         faults=_faults(faults),
     )
-    if upstream:
-        _look_for(upstream)
     err.print("Export these two lines in another terminal. Ctrl-C ends.", style="dim")
     try:
         serve(host, port, atoma=atoma)
@@ -77,9 +79,32 @@ def _faults(names: Sequence[str]) -> Faults:
         ) from None
 
 
-def _look_for(engine: str) -> None:
+def _engine(url: str) -> UpstreamBackend:
+    key = os.environ.get(_ENGINE_KEY, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise CommandError(
+            f"{_ENGINE_KEY} holds characters that no key has.", "Set it anew."
+        )
+    engine = UpstreamBackend(url, key)
+    if not is_loopback(urlsplit(url).hostname or ""):
+        note(f"What is asked leaves this machine for {url}, opened.")
+    note(asyncio.run(_look_for(engine, url)))
+    return engine
+
+
+async def _look_for(engine: UpstreamBackend, url: str) -> str:
+    """Say what the engine serves; it may as well be started after us."""
     try:
-        httpx.get(engine, timeout=_PATIENCE_SECONDS)
-    except httpx.HTTPError:
-        # Not an error: it may be started after us.
-        note(f"Nothing answers at {engine} yet.")
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            models = await engine.models()
+    except EngineError as error:
+        if error.status in {401, 403}:
+            return f"The engine at {url} refuses the key: set {_ENGINE_KEY}."
+        return f"Nothing answers at {url} yet."
+    except TimeoutError:
+        return f"Nothing answers at {url} yet."
+    finally:
+        await engine.aclose()
+    if not models:
+        return f"The engine at {url} lists no models; every name is passed on."
+    return f"The engine at {url} serves {', '.join(models)}."

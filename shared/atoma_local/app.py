@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._refusals import RefusedError
+from ._refusals import RefusedError, refusal
+from .backend import EngineError
 from .proxy import EMBEDDINGS, Exchange
 
 if TYPE_CHECKING:
@@ -67,7 +68,12 @@ def build_app(proxy: Proxy) -> ASGIApp:
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={RefusedError: _refused, 404: _empty, 405: _empty},
+        exception_handlers={
+            RefusedError: _refused,
+            EngineError: _without_engine,
+            404: _empty,
+            405: _empty,
+        },
     )
     return _Recorder(app, proxy.exchanges)
 
@@ -131,6 +137,11 @@ async def _refused(_request: Request, error: Exception) -> Response:
     if not isinstance(error, RefusedError):
         raise error
     return error.response
+
+
+async def _without_engine(_request: Request, _error: Exception) -> Response:
+    """Answer for a list that the network keeps itself, and we have from the engine."""
+    return refusal(503).response
 
 
 async def _empty(_request: Request, error: Exception) -> Response:

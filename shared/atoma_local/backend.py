@@ -141,7 +141,8 @@ class Engine:
         """Start a stream; refusals are raised here, not by the iterator."""
         body = body | {"stream_options": {"include_usage": True}}
         chunks = cast("Chunks", await _settled(self._backend.stream_chat(body)))
-        return _async_iterator(chunks)
+        # As it is, so that closing it closes what is behind it.
+        return chunks if isinstance(chunks, AsyncIterator) else _async_iterator(chunks)
 
     async def aclose(self) -> None:
         """Close the backend if it has something to close."""
@@ -150,7 +151,10 @@ class Engine:
             await close()
 
     async def _complete(self, body: Json) -> Json:
-        """Answer the older endpoint by way of chat: no engine here lacks it."""
+        """Answer the older endpoint, by way of chat where the backend lacks it."""
+        complete = getattr(self._backend, "complete", None)
+        if complete is not None:
+            return cast("Json", await _settled(complete(body)))
         rest = {k: v for k, v in body.items() if k not in {"prompt", "echo", "suffix"}}
         messages = [{"role": "user", "content": body.get("prompt")}]
         answer = await self.answer("chat/completions", rest | {"messages": messages})

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from ._bodies import extract_json, optional_u64, parse_envelope
 from ._refusals import RefusedError, extractor_refusal, node_refusal, refusal
+from .backend import EngineError
 from .faults import Call
 from .node import NodeError, to_base64
 from .stacks import (
@@ -87,7 +88,7 @@ class Proxy:
         user = self.user(request)
         call = self._call(request)
         self.serving.faults.apply("lock", None, call)
-        if not await self.serving.engine.serves(model):
+        if not await self._serves(model):
             raise refusal(503)
         grant = self.stacks.lock(
             user, model, units=units, timeout=timeout, now=self.clock()
@@ -141,6 +142,12 @@ class Proxy:
             return await self.serving.plain(call, endpoint, body, lambda _used: None)
         except NodeError as error:
             raise node_refusal(error, stack_header=False) from error
+
+    async def _serves(self, model: str) -> bool:
+        try:
+            return await self.serving.engine.serves(model)
+        except EngineError:  # a node whose engine is down is none for this model
+            return False
 
     def _call(self, request: Request, envelope: dict[str, Any] | None = None) -> Call:
         headers = dict(request.headers)

@@ -67,9 +67,10 @@ class Serving:
         if not relayed or endpoint == "embeddings":
             raise NodeError(500)
         if endpoint == "completions":  # every event is dropped (section 7.7)
-            return self._stream(call, _nothing())
+            return self._stream(call, _nothing(), _nothing())
         chunks = await self._chunks(call, body)
-        return self._stream(call, self._sealed_events(call, sealed, chunks, settle))
+        events = self._sealed_events(call, sealed, chunks, settle)
+        return self._stream(call, events, chunks)
 
     async def plain(
         self, call: Call, endpoint: str, body: Json, settle: Callable[[int], None]
@@ -83,7 +84,7 @@ class Serving:
         body = await self._parse(call, compact_json(body))
         if body.get("stream") is True and endpoint == "chat/completions":
             chunks = await self._chunks(call, body)
-            return self._stream(call, self._plain_events(chunks, settle))
+            return self._stream(call, self._plain_events(chunks, settle), chunks)
         answer = await self._answer(call, endpoint, body)
         settle(_total(answer.get("usage")))
         return self._respond(call, self._signed(answer))
@@ -95,7 +96,11 @@ class Serving:
             raise NodeError(400) from error
         if not isinstance(body, dict) or not isinstance(body.get("model"), str):
             raise NodeError(400)
-        if not await self.engine.serves(body["model"]):
+        try:
+            served = await self.engine.serves(body["model"])
+        except EngineError as error:
+            raise _after_admission(error, call) from error
+        if not served:
             raise NodeError(400)
         self.opened.append(Opened(call.path, body))
         return body
@@ -123,10 +128,11 @@ class Serving:
         self, call: Call, sealed: SealedRequest, endpoint: str, body: Json
     ) -> Json:
         answer = await self._answer(call, endpoint, body)
+        if "usage" not in answer:  # the node does not go without (section 6)
+            raise _after_admission(EngineError(400, "no usage"), call)
         self.faults.apply("seal", None, call)
         reply: Json = {**self.node.seal(sealed, compact_json(answer))}
-        if "usage" in answer:
-            reply["usage"] = answer["usage"]
+        reply["usage"] = answer["usage"]
         return self._faulty(call, reply, answer)
 
     async def _sealed_events(
@@ -168,8 +174,10 @@ class Serving:
         async for frame in frames:
             yield frame
 
-    def _stream(self, call: Call, frames: AsyncIterator[bytes]) -> Response:
-        response = EventStream(self._frames(call, frames))
+    def _stream(
+        self, call: Call, frames: AsyncIterator[bytes], source: AsyncIterator[Any]
+    ) -> Response:
+        response = EventStream(self._frames(call, frames), source)
         edited: Response = self.faults.apply("response", response, call)
         return edited
 
@@ -190,18 +198,23 @@ class Serving:
 
     def _respond(self, call: Call, reply: Json, *, as_event: bool = False) -> Response:
         if as_event:
-            return self._stream(call, _each([event_frame(reply)]))
+            return self._stream(call, _each([event_frame(reply)]), _nothing())
         response = Response(compact_json(reply), media_type="application/json")
         edited: Response = self.faults.apply("response", response, call)
         return edited
 
 
 def _after_admission(error: EngineError, call: Call) -> NodeError:
-    """Only embeddings and plain endpoints keep the engine's status (section 8.3)."""
+    """Say what the proxy gets to see of it.
+
+    Of an engine's statuses the node keeps two; of the node's, the proxy keeps them for
+    embeddings and plain endpoints only (section 8.3).
+    """
     wrapped = call.path.startswith("/v1/confidential/") and not call.path.endswith(
         "/embeddings"
     )
-    return NodeError(500 if wrapped else error.status)
+    kept = error.status in {400, 401} and not wrapped
+    return NodeError(error.status if kept else 500)
 
 
 def _total(usage: Any) -> int:

@@ -36,15 +36,23 @@ class EventStream(Response):
     """Sends frames as they come, and a comment whenever none came for 15 ms.
 
     There is no `[DONE]`: the end of the body is the end of the stream.
+
+    Args:
+        frames: What is sent.
+        source: What the frames are made of; closed at the end, or when the client
+            has hung up, be it before the first frame.
     """
 
-    def __init__(self, frames: AsyncIterator[bytes | Mark]) -> None:
+    def __init__(
+        self, frames: AsyncIterator[bytes | Mark], source: AsyncIterator[Any]
+    ) -> None:
         super().__init__()
         self.raw_headers = [
             (b"content-type", b"text/event-stream"),
             (b"cache-control", b"no-cache"),
         ]
         self._frames = frames
+        self._source = source
         self._on_end: Callable[[], None] = lambda: None
 
     def on_end(self, call: Callable[[], None]) -> None:
@@ -66,6 +74,9 @@ class EventStream(Response):
             relay.cancel()
             gone.cancel()
             await asyncio.gather(relay, gone, return_exceptions=True)
+            close = getattr(self._source, "aclose", None)
+            if close is not None:
+                await close()
 
     async def _relay(self, send: Send) -> None:
         body = {"type": "http.response.body", "more_body": True}

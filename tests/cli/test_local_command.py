@@ -64,20 +64,52 @@ def test_serves_nobody_else(atoma_command, host):
     assert "not a loopback address" in done.stderr
 
 
-def test_an_engine_must_have_an_address(atoma_command):
-    done = atoma_command("local", "--upstream", "localhost:11434")
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:11434", "ftp://localhost", "http://", "http://[::1", "http://a:b"],
+)
+def test_an_engine_must_have_an_address(atoma_command, url):
+    done = atoma_command("local", "--upstream", url)
 
     assert done.exit_code == 2
     assert "not an http address" in done.stderr
 
 
-def test_an_engine_that_is_not_there_yet_is_noted(start):
-    engine = "http://127.0.0.1:9"
-    process = start("atoma_cli", "local", "--port", 0, "--upstream", engine)
+def served(start, url):
+    """Start before an engine, and end; what was said meanwhile."""
+    process = start("atoma_cli", "local", "--port", 0, "--upstream", url)
     settings(process)
     process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=10)[1]
 
-    assert f"Nothing answers at {engine} yet." in process.communicate(timeout=10)[1]
+
+def test_an_engine_that_is_not_there_yet_is_noted(start):
+    engine = "http://127.0.0.1:9"
+    assert f"Nothing answers at {engine} yet." in served(start, engine)
+
+
+def test_an_engines_key_comes_from_the_environment(start, atoma, monkeypatch):
+    wants = f"The engine at {atoma.base_url} refuses the key: set ATOMA_UPSTREAM_API"
+    assert wants in served(start, atoma.base_url)
+
+    monkeypatch.setenv("ATOMA_UPSTREAM_API_KEY", f"{atoma.api_key}\n")
+    said = served(start, atoma.base_url)
+    assert f"The engine at {atoma.base_url} serves {MODEL}, " in said
+    assert atoma.api_key not in said
+
+
+def test_an_engines_key_that_is_none(atoma_command, monkeypatch):
+    monkeypatch.setenv("ATOMA_UPSTREAM_API_KEY", "sk-…")
+    done = atoma_command("local", "--upstream", "http://127.0.0.1:9")
+
+    assert done.exit_code == 1
+    assert "ATOMA_UPSTREAM_API_KEY holds characters that no key has." in done.stderr
+    assert "sk-" not in done.stderr
+
+
+def test_an_engine_elsewhere_is_told_of(start):
+    said = served(start, "http://engine.invalid")
+    assert "What is asked leaves this machine for http://engine.invalid, opened" in said
 
 
 def test_lists_models_one_a_line(atoma_command):

@@ -1,11 +1,20 @@
-"""Any OpenAI-compatible engine behind the node: here, another local Atoma or a mock."""
+"""Any OpenAI-compatible engine behind the node: another local Atoma, a mock, a socket.
 
+A real engine is in tests/ecosystem.
+"""
+
+import asyncio
 import json
+import logging
+import socket
+import threading
 
 import httpx
 import pytest
+from plain_socket import SECONDS, chunk
 
 from atoma_local import EngineError, LocalAtoma, UpstreamBackend
+from atoma_local.streaming import EventStream
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 QUESTION = "The heliotrope meadow is blue. Which colour has the heliotrope meadow?"
@@ -63,16 +72,16 @@ def test_a_refusal_of_the_engine_is_an_error_at_the_node(wire, stream):
     assert wire.ask(body, stream=stream)[1].status_code == 500
 
 
-def mock(answer):
-    return UpstreamBackend(
-        "http://engine.invalid/v1/",
-        "secret-token",
-        transport=httpx.MockTransport(answer),
-    )
+def mock(answer, url="http://engine.invalid/v1/"):
+    transport = httpx.MockTransport(answer)
+    return UpstreamBackend(url, "secret-token", transport=transport)
+
+
+EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 
 
 async def chunks_of(content):
-    backend = mock(lambda _: httpx.Response(200, content=content))
+    backend = mock(lambda _: httpx.Response(200, headers=EVENT_STREAM, content=content))
     found = [chunk async for chunk in await backend.stream_chat(BODY)]
     await backend.aclose()
     return found
@@ -83,7 +92,8 @@ async def one_byte_at_a_time(body):
         yield bytes([byte])
 
 
-EVENTS = [{"id": "a", "text": "é"}, {"id": "b"}]
+# Engines write what Unicode takes for a line separator into JSON as it is.
+EVENTS = [{"id": "a", "text": "é\u2028\u2029\x85 "}, {"id": "b"}]
 STREAM = "".join(f"data: {json.dumps(e, ensure_ascii=False)}\n\n" for e in EVENTS)
 
 
@@ -92,9 +102,12 @@ STREAM = "".join(f"data: {json.dumps(e, ensure_ascii=False)}\n\n" for e in EVENT
     [
         STREAM,
         STREAM + "data: [DONE]\n\ndata: {}\n\n",
+        STREAM + "data: [DONE]",
         ": comment\n\n" + STREAM.replace("\n", "\r\n"),
         "event: message\n" + STREAM.replace("data: ", "data:"),
         STREAM + "data: {broken\n\n",
+        STREAM + "data: []\n\ndata: {}\n\n",
+        STREAM + 'error: {"code":500}\n\n',
     ],
 )
 async def test_reads_a_stream_however_it_is_cut(stream):
@@ -112,44 +125,296 @@ async def test_speaks_openai_to_the_engine():
     backend = mock(answer)
     assert list(await backend.models()) == ["m"]
     await backend.embed({"input": "x"})
+    await backend.complete({"prompt": "x"})
+    await backend.aclose()
+    await backend.chat(BODY)  # on connections of its own
     await backend.aclose()
 
     assert [str(request.url) for request in seen] == [
-        "http://engine.invalid/v1/models",
-        "http://engine.invalid/v1/embeddings",
+        f"http://engine.invalid/v1/{path}"
+        for path in ("models", "embeddings", "completions", "chat/completions")
     ]
     assert {r.headers["authorization"] for r in seen} == {"Bearer secret-token"}
     assert "secret-token" not in repr(backend)
+
+
+@pytest.mark.parametrize(
+    ("listed", "taken", "refused"),
+    [
+        ([{"id": "m"}], ["m", "m", "m"], ["M", "m:latest"]),
+        ([{"id": "llama3.2:latest"}], ["llama3.2", "llama3.2:latest"], ["llama3"]),
+        ([{"object": "model"}, "m", {"id": "n"}], ["n"], ["m"]),
+        (None, ["anything"], []),  # of Ollama without a model
+        ([], ["anything"], []),
+    ],
+)
+async def test_names_are_those_that_the_engine_lists(listed, taken, refused):
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return httpx.Response(200, json={"object": "list", "data": listed})
+
+    backend = mock(answer)
+    assert all([await backend.serves(name) for name in taken])
+    assert len(asked) == 1 or not listed  # what was listed is not asked for again
+    assert not any([await backend.serves(name) for name in refused])
+    await backend.aclose()
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_an_engine_without_a_list_takes_every_name(status):
+    backend = mock(lambda _: httpx.Response(status))
+    assert await backend.serves("anything")
+    assert list(await backend.models()) == []
+    await backend.aclose()
 
 
 def unreachable(_request):
     raise httpx.ConnectError("no route")
 
 
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        (unreachable, 502),
-        (lambda _: httpx.Response(200, text="<html>"), 502),
-        (lambda _: httpx.Response(429, json={}), 429),
-        (lambda _: httpx.Response(200, json=[]), 200),
-    ],
-)
-async def test_says_what_an_engine_did_wrong(answer, status):
-    backend = mock(answer)
-    with pytest.raises(EngineError) as caught:
-        await backend.chat(BODY)
-    await backend.aclose()
-    assert caught.value.status == status
+def late(_request):
+    raise httpx.ReadTimeout("late")
+
+
+FAILURES = [
+    (unreachable, 502, "cannot be reached"),
+    (late, 504, "did not answer in time"),
+    (lambda _: httpx.Response(429, text="<html>"), 429, "refused with status 429"),
+    (lambda _: httpx.Response(400, json={"error": QUESTION}), 400, "status 400"),
+    (lambda _: httpx.Response(307, headers={"location": "/"}), 307, "status 307"),
+]
+WHOLE = [
+    *FAILURES,
+    (lambda _: httpx.Response(200, text="<html>"), 502, "JSON object"),
+    (lambda _: httpx.Response(200, json=[]), 502, "JSON object"),
+]
+STREAMED = [
+    *FAILURES,
+    (lambda _: httpx.Response(200, json={"choices": []}), 502, "without a stream"),
+]
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"),
-    [(unreachable, 502), (lambda _: httpx.Response(400, json={}), 400)],
+    ("call", "answer", "status", "words"),
+    [("chat", *case) for case in WHOLE] + [("stream_chat", *case) for case in STREAMED],
 )
-async def test_a_stream_that_is_refused_raises_before_the_first_chunk(answer, status):
+async def test_says_what_an_engine_did_wrong(call, answer, status, words, caplog):
     backend = mock(answer)
-    with pytest.raises(EngineError) as caught:
-        await backend.stream_chat(BODY)
+    with caplog.at_level(logging.WARNING), pytest.raises(EngineError) as caught:
+        await getattr(backend, call)(BODY)
     await backend.aclose()
     assert caught.value.status == status
+    assert words in str(caught.value)
+    assert words in caplog.text
+    assert QUESTION not in caplog.text  # engines quote prompts
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800"])
+async def test_what_no_json_can_hold_is_a_bad_body(value):
+    backend = mock(lambda _: httpx.Response(200, json={}))
+    with pytest.raises(EngineError) as caught:
+        await backend.chat({**BODY, "stop": value})
+    await backend.aclose()
+    assert caught.value.status == 400
+
+
+@pytest.fixture
+def before(make_atoma, connect):
+    """A client of a node before a mocked engine that serves `MODEL`."""
+
+    def make(answer):
+        def listed(request):
+            if request.method == "GET":
+                return httpx.Response(200, json={"data": [{"id": MODEL}]})
+            return answer(request)
+
+        return connect(make_atoma(backend=mock(listed)))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("engine_status", "chat_status", "embed_status"),
+    [(400, 500, 500), (401, 500, 401), (403, 500, 500), (429, 500, 500)],
+)
+def test_of_an_engines_statuses_the_node_shows_few(
+    before, engine_status, chat_status, embed_status
+):
+    wire = before(lambda _: httpx.Response(engine_status, json={"error": QUESTION}))
+
+    embedding = {"model": MODEL, "input": QUESTION}
+    replies = [wire.ask(BODY)[1], wire.ask(embedding, "embeddings")[1]]
+
+    assert [reply.status_code for reply in replies] == [chat_status, embed_status]
+    assert not any(QUESTION in reply.text for reply in replies)
+
+
+def test_an_answer_without_usage_is_none(before):
+    wire = before(lambda _: httpx.Response(200, json={"choices": []}))
+    assert wire.ask(BODY)[1].status_code == 500
+
+
+def test_usage_is_asked_for_with_every_stream(before):
+    asked = []
+
+    def answer(request):
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, headers=EVENT_STREAM, content=STREAM)
+
+    without = {"include_usage": False, "continuous_usage_stats": True}
+    before(answer).stream(BODY | {"stream_options": without})
+
+    assert asked[0]["stream_options"] == {"include_usage": True}
+
+
+def test_texts_are_gone_on_with_by_the_engine_itself(before):
+    asked = []
+    said = {"choices": [{"text": " over"}], "usage": {"total_tokens": 3}}
+
+    def answer(request):
+        asked.append(request.url.path)
+        return httpx.Response(200, json=said)
+
+    body = {"model": MODEL, "prompt": "the river"}
+    assert before(answer).answer(body, "completions") == said
+    assert asked == ["/v1/completions"]
+
+
+@pytest.mark.parametrize("answer", [unreachable, lambda _: httpx.Response(500)])
+def test_without_its_engine_there_is_no_node(make_atoma, connect, answer):
+    wire = connect(make_atoma(backend=mock(answer)))
+
+    assert wire.http.post("/v1/nodes/lock", json={"model": MODEL}).status_code == 503
+    assert wire.http.get("/v1/models").status_code == 503
+    assert wire.http.get("/tasks").status_code == 503
+
+
+def test_an_engine_that_goes_away_after_the_lock(make_atoma, connect):
+    class Leaving(UpstreamBackend):
+        async def serves(self, model):
+            if atoma.exchanges[-1].path != "/v1/nodes/lock":
+                raise EngineError(502, "the engine cannot be reached")
+            return True
+
+    atoma = make_atoma(backend=Leaving("http://engine.invalid"))
+
+    assert connect(atoma).ask(BODY)[1].status_code == 500
+
+
+class HeldEngine:
+    """An engine on a plain socket: sends its head and an event when it is let."""
+
+    def __init__(self):
+        self.asked, self.let = threading.Event(), threading.Event()
+        self.hung_up = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        peer, _ = self._listener.accept()
+        with peer:
+            peer.settimeout(SECONDS)
+            data = b""
+            while b'"stream"' not in data:
+                data = peer.recv(65536)
+            self.asked.set()
+            assert self.let.wait(SECONDS)
+            peer.sendall(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+                b"transfer-encoding: chunked\r\n\r\n" + chunk(STREAM.encode())
+            )
+            while data:  # until the node hangs up
+                data = peer.recv(65536)
+            self.hung_up.set()
+
+    def close(self):
+        self._listener.close()
+        self._thread.join()
+
+
+class Named(UpstreamBackend):
+    async def serves(self, _model):
+        return True
+
+
+@pytest.fixture
+def held():
+    engine = HeldEngine()
+    yield engine
+    engine.close()
+
+
+def test_who_hangs_up_is_hung_up_for_at_the_engine(held, make_atoma, connect):
+    wire = connect(make_atoma(backend=Named(held.url)))
+    sealed = wire.seal(BODY | {"stream": True}, stream=True)
+    held.let.set()
+
+    with wire.streaming(sealed) as reply:
+        lines = (line for line in reply.iter_lines() if line.startswith("data: "))
+        first = sealed.open(json.loads(next(lines).removeprefix("data: ")))
+
+    assert first == EVENTS[0]  # while the engine has not ended
+    assert held.hung_up.wait(SECONDS)
+
+
+def test_who_hangs_up_before_the_engine_has_begun(held, make_atoma, connect):
+    wire = connect(make_atoma(backend=Named(held.url)))
+    sealed = wire.seal(BODY | {"stream": True}, stream=True)
+
+    leaving = threading.Thread(target=_ask_and_leave, args=(wire, sealed, held))
+    leaving.start()
+    leaving.join()
+    held.let.set()
+
+    assert held.hung_up.wait(SECONDS)
+
+
+class Unending(httpx.AsyncByteStream):
+    closed = False
+
+    async def __aiter__(self):
+        yield STREAM.encode()
+        await asyncio.Event().wait()
+
+    async def aclose(self):
+        self.closed = True
+
+
+async def test_who_hangs_up_without_reading_is_hung_up_for_too():
+    answer, stuck = Unending(), asyncio.Event()
+    backend = mock(lambda _: httpx.Response(200, headers=EVENT_STREAM, stream=answer))
+    source = await backend.stream_chat(BODY)
+
+    async def frames():
+        async for event in source:
+            yield json.dumps(event).encode()
+
+    async def send(message):
+        if b"id" in message.get("body", b""):
+            stuck.set()
+            await asyncio.Event().wait()
+
+    async def receive():
+        await stuck.wait()
+        return {"type": "http.disconnect"}
+
+    await EventStream(frames(), source)({}, receive, send)
+    assert answer.closed
+    await backend.aclose()
+
+
+def _ask_and_leave(wire, sealed, held):
+    address = wire.atoma.base_url.removeprefix("http://").split(":")
+    body = json.dumps(sealed.envelope, separators=(",", ":")).encode()
+    with socket.create_connection((address[0], int(address[1])), SECONDS) as one:
+        one.sendall(
+            b"POST /v1/confidential/chat/completions HTTP/1.1\r\nhost: x\r\n"
+            b"content-type: application/json\r\ncontent-length: %d\r\n"
+            b"authorization: Bearer %b\r\n\r\n%b"
+            % (len(body), wire.atoma.api_key.encode(), body)
+        )
+        assert held.asked.wait(SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -29,7 +30,8 @@ def local(
         typer.Option(
             metavar="URL",
             show_default="two small built-in models",
-            help="An OpenAI-compatible engine to answer.",
+            help="An OpenAI-compatible engine to answer; "
+            "ATOMA_UPSTREAM_API_KEY is its key, if it wants one.",
         ),
     ] = None,
     api_key: Annotated[
@@ -47,7 +49,7 @@ def local(
     """Serve a local Atoma for development and tests; it is not a TEE."""
     if not is_loopback(host):
         raise typer.BadParameter("not a loopback address", param_hint="--host")
-    if upstream and not upstream.startswith(("http://", "https://")):
+    if upstream and not _is_http(upstream):
         raise typer.BadParameter("not an http address", param_hint="--upstream")
     with failures():
         from .._local import serve_local  # noqa: PLC0415  starlette, uvicorn
@@ -60,3 +62,15 @@ def local(
             api_key=api_key,
             faults=fault or (),
         )
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"}
+            and parts.port != 0
+            and bool(parts.hostname)
+        )
+    except ValueError:  # an open bracket, a port that is no number
+        return False
