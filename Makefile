@@ -7,7 +7,8 @@
 #   make demo FOLDER="$HOME/notes" QUESTION="What did I promise?"
 #   make chat-page             a chat page on this machine, and a view of its wire
 #   make test                  lint, types, tests, coverage, wheel
-#   make ecosystem             its last part: real vector stores, agents and clusters
+#   make ecosystem             its last part: real vector stores, agents, clusters
+#                              and a real engine
 #   make docs                  the documentation as a site, in build/site
 #   make release-check         what is to be released, as its users will get it
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
@@ -100,7 +101,8 @@ others: $(VENV)/.test $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready
 		--numprocesses=auto --maxprocesses=4 \
 		--dist=loadfile --no-loadscope-reorder
 
-# Real vector stores, agents and clusters, which are heavy, in an environment of their own.
+# Real vector stores, agents, clusters and an engine, which are heavy, in an
+# environment of their own.
 ecosystem: $(VENV_ECO)/.ready
 	$(VENV_ECO)/bin/pytest tests/ecosystem \
 		--numprocesses=auto --maxprocesses=4 --dist=loadfile --timeout=180

@@ -5,6 +5,7 @@ without us. The model is random, so that its words are nonsense.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -267,3 +268,29 @@ def test_who_leaves_stops_the_engine(chain, real_engine):
     stream.close()
 
     real_engine.logged("cancel task")
+
+
+def test_the_command_stands_before_the_engine(real_engine, monkeypatch):
+    monkeypatch.setenv("ATOMA_UPSTREAM_API_KEY", KEY)
+    command = [sys.executable, "-m", "atoma_cli", "local", "--port", "0"]
+    with subprocess.Popen(  # noqa: S603  our own command
+        [*command, "--upstream", real_engine.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        lines = [process.stdout.readline().strip() for _ in range(2)]
+        with Client(
+            base_url=lines[0].removeprefix("ATOMA_BASE_URL="),
+            api_key=lines[1].removeprefix("ATOMA_API_KEY="),
+        ) as client:
+            asked = [{"role": "user", "content": QUESTION}]
+            answer = client.chat(asked, model="tiny", max_tokens=5).body
+            names = [model.id for model in client.models()]
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+
+    assert names == ["tiny"]
+    assert answer["usage"]["completion_tokens"] == 5
+    assert f"The engine at {real_engine.url} serves tiny." in said
+    assert KEY not in said
