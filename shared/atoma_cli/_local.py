@@ -100,6 +100,8 @@ async def _look_for(engine: UpstreamBackend, url: str) -> str:
     except EngineError as error:
         if error.status in {401, 403}:
             return f"The engine at {url} refuses the key: set {_ENGINE_KEY}."
+        if error.status not in {502, 504}:
+            return f"The engine at {url} does not say what it serves."
         return f"Nothing answers at {url} yet."
     except TimeoutError:
         return f"Nothing answers at {url} yet."

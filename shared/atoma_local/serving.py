@@ -110,6 +110,8 @@ class Serving:
             answer = await self.engine.answer(endpoint, body)
         except EngineError as error:
             raise _after_admission(error, call) from error
+        if call.envelope and "usage" not in answer:  # needed to seal it (section 6)
+            raise _after_admission(EngineError(400, "no usage"), call)
         edited: Json = self.faults.apply("answer", answer, call)
         return edited
 
@@ -128,11 +130,10 @@ class Serving:
         self, call: Call, sealed: SealedRequest, endpoint: str, body: Json
     ) -> Json:
         answer = await self._answer(call, endpoint, body)
-        if "usage" not in answer:  # the node does not go without (section 6)
-            raise _after_admission(EngineError(400, "no usage"), call)
         self.faults.apply("seal", None, call)
         reply: Json = {**self.node.seal(sealed, compact_json(answer))}
-        reply["usage"] = answer["usage"]
+        if "usage" in answer:  # a fault may have taken it
+            reply["usage"] = answer["usage"]
         return self._faulty(call, reply, answer)
 
     async def _sealed_events(

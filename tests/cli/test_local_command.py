@@ -3,9 +3,12 @@
 import signal
 import socket
 
+import httpx
 import pytest
 
+from atoma_cli._local import _look_for
 from atoma_confidential import AuthenticationError, Client, RateLimitError
+from atoma_local import UpstreamBackend
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 
@@ -96,6 +99,17 @@ def test_an_engines_key_comes_from_the_environment(start, atoma, monkeypatch):
     said = served(start, atoma.base_url)
     assert f"The engine at {atoma.base_url} serves {MODEL}, " in said
     assert atoma.api_key not in said
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(500, "does not say what it serves"), (404, "every name is passed on")],
+)
+async def test_an_engine_that_lists_nothing(status, words):
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
+    engine = UpstreamBackend("http://engine.invalid", transport=transport)
+
+    assert words in await _look_for(engine, "http://engine.invalid")
 
 
 def test_an_engines_key_that_is_none(atoma_command, monkeypatch):

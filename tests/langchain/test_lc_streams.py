@@ -78,6 +78,7 @@ def test_an_only_choice_of_another_number_is_answered_whole(
     engine.chat = lambda body: {
         "model": body["model"],
         "choices": [{"message": engine.message, **engine.choice}],
+        "usage": engine.usage,
     }
     assert by_stream(model, canary).text == "Yes."
 
