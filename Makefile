@@ -42,8 +42,9 @@ SEED         ?= 7
 
 BIN  := $(VENV)/bin
 PIP  := -m pip -qq --disable-pip-version-check
-# pip, but some ten times as fast; for the environment whose Python runs it.
-UV    = VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv pip --quiet
+# pip, but some ten times as fast; for the environment whose Python runs it. NLTK, which
+# LlamaIndex brings along, refuses to read what is linked from a cache.
+UV    = UV_LINK_MODE=copy VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv pip --quiet
 
 export FOLDER FRAMEWORK QUESTION
 
