@@ -170,7 +170,7 @@ def read(options: argparse.Namespace) -> ray.data.Dataset:
         return ray.data.read_text(options.source).rename_columns(
             {"text": options.column}
         )
-    return ray.data.read_parquet(options.source, columns=[options.column])
+    return ray.data.read_parquet(options.source).select_columns([options.column])
 
 
 def check(table: Any, options: argparse.Namespace) -> None:
@@ -238,7 +238,7 @@ def run(options: argparse.Namespace) -> None:
         print(f"{done:,}{of_all} passages are recorded", flush=True)
         rows = embedded(recorded, options)
         for batch in rows.iter_batches(
-            batch_size=options.commit, batch_format="pyarrow"
+            batch_size=options.commit, batch_format="pyarrow", prefetch_batches=0
         ):
             done += table.add(batch)
             pace = (done - len(recorded)) / (time.monotonic() - begun)

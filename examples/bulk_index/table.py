@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import lancedb
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 TABLE = "passages"
 MODEL = b"model"
-COMMITS_PER_TIDYING = 25
+COMMITS_PER_TIDYING = 50
+KEPT = timedelta(hours=1)  # old versions, for who reads them
 
 
 class Table:
@@ -36,12 +38,17 @@ class Table:
         self._table: Any = None
         self._commits = 0
         self.model = self.dimensions = None
-        if TABLE in self._database.list_tables().tables:
+        try:
             self._table = self._database.open_table(TABLE)
-            schema = self._table.schema
-            self.model = (schema.metadata or {}).get(MODEL, b"another program").decode()
-            self.dimensions = schema.field("vector").type.list_size
-            self.tidy()
+        except ValueError as error:
+            # Also where a run was killed that had made its folder, and nothing in it.
+            if "not found" not in str(error):
+                raise
+            return
+        schema = self._table.schema
+        self.model = (schema.metadata or {}).get(MODEL, b"another program").decode()
+        self.dimensions = schema.field("vector").type.list_size
+        self.tidy()
 
     def ids(self) -> Iterator[list[str]]:
         """Yield the ids of all passages that have their vector."""
@@ -75,4 +82,4 @@ class Table:
             return
         if not self._table.list_indices():
             self._table.create_index("id", config=BTree())
-        self._table.optimize()
+        self._table.optimize(cleanup_older_than=KEPT)

@@ -62,10 +62,9 @@ class Job:
 
     def stored(self):
         """Return the table's ids and texts, and its vectors in the same order."""
-        database = lancedb.connect(self.index)
-        if "passages" not in database.list_tables().tables:
+        if not any((self.index / "passages.lance" / "_versions").glob("*.manifest")):
             return [], [], np.zeros((0, DIMENSIONS), np.float32)
-        rows = database.open_table("passages").to_arrow()
+        rows = lancedb.connect(self.index).open_table("passages").to_arrow()
         vectors = rows["vector"].combine_chunks().flatten().to_numpy()
         texts = rows["text"].to_pylist()
         return rows["id"].to_pylist(), texts, vectors.reshape(-1, DIMENSIONS)
@@ -144,6 +143,7 @@ class Run:
 
     def kill(self):
         """Kill the program, and wait until its Ray has noticed and sends nothing."""
+        self._process.send_signal(signal.SIGSTOP)  # it gets no further while we look
         started = self._descendants()
         workers = self.workers()
         self._process.kill()
