@@ -14,6 +14,9 @@
 #   make fuzz SECONDS=60       fuzz each parser for a minute (Linux); TARGET=sse is one
 #   make soak MINUTES=10       both frameworks before an Atoma that misbehaves; SEED=7
 #   make soak-index KILLS=50   indexing that is killed and resumed; SEED=7
+#   make bulk-index KILLS=10 PASSAGES=100000
+#                              bulk indexing on Ray, likewise; WORKERS="1 2 4" kills
+#                              nothing, and measures
 #   make bench                 measure against other providers, and write
 #                              docs/performance.md; ONLY=streams is one part, QUICK=1
 #                              a trial run that writes nothing there
@@ -37,7 +40,7 @@ CONFIDENTIAL ?= 1
 SECONDS      ?= 60
 TARGET       ?= all
 MINUTES      ?= 10
-KILLS        ?= 50
+PASSAGES     ?= 100000
 SEED         ?= 7
 
 BIN  := $(VENV)/bin
@@ -51,7 +54,8 @@ export FOLDER FRAMEWORK QUESTION
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo chat-page test lint types core core-slow core-rest others
-.PHONY: docs ecosystem release-check fuzz soak soak-index bench bench-check clean
+.PHONY: docs ecosystem release-check fuzz soak soak-index bulk-index
+.PHONY: bench bench-check clean
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -126,7 +130,11 @@ soak: $(VENV)/.test
 	$(BIN)/python tests/soak --minutes "$(MINUTES)" --seed "$(SEED)"
 
 soak-index: $(VENV)/.test
-	$(BIN)/python tests/soak/kills.py --kills "$(KILLS)" --seed "$(SEED)"
+	$(BIN)/python tests/soak/kills.py --kills "$(or $(KILLS),50)" --seed "$(SEED)"
+
+bulk-index: $(VENV_ECO)/.ready
+	$(VENV_ECO)/bin/python tests/soak/bulk.py --passages "$(PASSAGES)" \
+		--seed "$(SEED)" --kills "$(or $(KILLS),10)" $(if $(WORKERS),--measure $(WORKERS))
 
 bench: $(VENV_BENCH)/.ready $(VENV_SDK)/.ready
 	@$(VENV_BENCH)/bin/python -m benchmarks \
