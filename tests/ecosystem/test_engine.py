@@ -23,6 +23,8 @@ import llama_index_atoma as li
 from atoma_confidential import Client, ConfidentialError
 from atoma_local import UpstreamBackend
 
+pytest.importorskip("xllamacpp", reason="it has no wheel for this system")
+
 SERVER = Path(__file__).with_name("tiny_engine.py")
 KEY = "engine-key"
 SECONDS = 60
