@@ -24,7 +24,7 @@ def blocks(language, *, tests=False):
     return [
         pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
-        if HOW_TO not in page.parents
+        if HOW_TO not in page.parents or language == "bash"
         for number, (kind, code) in enumerate(FENCE.findall(page.read_text()))
         if kind == language and ("def test_" in code) == tests
     ]
@@ -77,7 +77,7 @@ def test_the_table_of_faults_is_the_one_of_the_code():
 
 def make_targets():
     text = (ROOT / "Makefile").read_text()
-    return set(re.findall(r"^(\w+):", text, re.MULTILINE))
+    return set(re.findall(r"^([\w-]+):", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("code", blocks("bash"))
@@ -85,10 +85,12 @@ def test_bash_blocks_name_targets_and_commands_that_exist(code):
     cli = pytest.importorskip("atoma_cli._app").cli
     known = {command.callback.__name__ for command in cli.registered_commands}
     for line in code.splitlines():
-        if found := re.match(r"make (\w+)", line):
+        if found := re.match(r"make ([\w-]+)", line):
             assert found[1] in make_targets()
         elif found := re.match(r"atoma (\w+)", line):
             assert found[1] in known
+        elif found := re.match(r"\.venv/bin/python (\S+)", line):
+            assert (ROOT / found[1]).is_file()
         else:
             assert re.match(r"export ATOMA_|python3 -m venv|\.venv/bin/pip", line), line
 

@@ -179,8 +179,8 @@ def check(table: Any, options: argparse.Namespace) -> None:
         sys.exit(f"{options.index} is of {table.model}: name another folder.")
     if options.dimensions and table.dimensions not in {None, options.dimensions}:
         sys.exit(
-            f"{options.index} has vectors of {table.dimensions} numbers: leave out "
-            "--dimensions, or name another folder."
+            f"{options.index} has vectors of {table.dimensions} numbers: pass "
+            f"--dimensions {table.dimensions}, or name another folder."
         )
 
 
@@ -254,6 +254,13 @@ def at_least_one(text: str) -> int:
     return number
 
 
+def not_negative(text: str) -> float:
+    """Return a rate that is given as an argument."""
+    if not (number := float(text)) >= 0:  # which NaN is not either
+        raise ValueError
+    return number
+
+
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -267,7 +274,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=at_least_one, default=4, help="of a worker")
     parser.add_argument("--batch-size", type=at_least_one, default=100)
     parser.add_argument("--commit", type=at_least_one, default=2000, help="passages")
-    parser.add_argument("--rate", type=float, default=0.0, help="passages a second")
+    parser.add_argument(
+        "--rate", type=not_negative, default=0.0, help="passages a second"
+    )
     return parser.parse_args()
 
 

@@ -61,6 +61,12 @@ class Table:
 
         The id decides: however often a passage comes, it is here once.
         """
+        length = rows.schema.field("vector").type.list_size
+        if self.dimensions not in {None, length}:
+            raise SystemExit(
+                f"The table has vectors of {self.dimensions} numbers, and these have "
+                f"{length}: pass --dimensions {self.dimensions}, or another folder."
+            )
         if self._table is None:
             schema = rows.schema.with_metadata({MODEL: self._adding})
             self._table = self._database.create_table(TABLE, schema=schema)

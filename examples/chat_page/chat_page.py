@@ -199,7 +199,7 @@ def main() -> None:
 
 def _serve() -> None:
     arguments = argparse.ArgumentParser(description="A chat page.")
-    arguments.add_argument("--port", type=int, default=8747)
+    arguments.add_argument("--port", type=int, default=8748)
     port = arguments.parse_args().port
     with contextlib.ExitStack() as stack:
         if os.environ.get("ATOMA_API_KEY") or os.environ.get("ATOMA_BASE_URL"):

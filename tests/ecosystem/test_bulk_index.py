@@ -103,8 +103,15 @@ def test_bad_input_is_a_sentence(load, tmp_path):
         bulk_index.count(asked(source=source))
     with pytest.raises(SystemExit, match=f"is of {MODEL}: name another folder.$"):
         bulk_index.check(made, asked(index="it", model="other/model"))
-    with pytest.raises(SystemExit, match="has vectors of 2 numbers: leave out"):
+    with pytest.raises(
+        SystemExit, match="has vectors of 2 numbers: pass --dimensions 2,"
+    ):
         bulk_index.check(made, asked(index="it", dimensions=3))
+    longer = pa.array([[0.5, 0.5, 0.5]], pa.list_(pa.float32(), 3))
+    with pytest.raises(SystemExit, match=r"and these have 3: pass --dimensions 2,"):
+        made.add(rows.set_column(2, "vector", longer))
+    with pytest.raises(ValueError):
+        bulk_index.not_negative("-1")
     with (
         bulk_index.only_writer(tmp_path),
         pytest.raises(SystemExit, match=r"^Another run writes to"),

@@ -13,12 +13,14 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-EXTRAS = "all,openai"
+EXTRAS = "all,httpx2,openai,otel"
 
 # The whole of it once: both frameworks, sealed, against the installed local Atoma.
 SMOKE = """
 from atoma_local import LocalAtoma
+import atoma_confidential.httpx2, atoma_confidential.opentelemetry
 import langchain_atoma, llama_index_atoma
+from atoma_confidential.openai import openai_client
 from llama_index.llms.atoma import Atoma
 with LocalAtoma() as atoma:
     known = {"api_key": atoma.api_key, "base_url": atoma.base_url}
@@ -30,8 +32,10 @@ with LocalAtoma() as atoma:
     assert Atoma(model="m", **known).complete("Hello").text
     embeddings = llama_index_atoma.AtomaEmbeddings(model_name="m", **known)
     assert len(embeddings.get_text_embedding("a"))
+    with openai_client(**known) as client:
+        assert client.embeddings.create(model="m", input="a").data
     sealed = [one for one in atoma.exchanges if "/confidential/" in one.path]
-    assert len(sealed) >= 5, len(sealed)
+    assert len(sealed) >= 6, len(sealed)
 """
 
 
@@ -62,8 +66,7 @@ def install(folder, wheel, resolution):
 
 
 def use(python, folder):
-    # Without the repository's folder on the path, and with warnings as errors where
-    # they are ours: old dependencies warn on a newer Python.
+    # From elsewhere: the repository's folders must not be what is imported.
     run(python, "-c", SMOKE, cwd=folder)
 
 

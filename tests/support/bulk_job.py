@@ -21,7 +21,7 @@ from atoma_local.embedder import embed_text
 PROGRAM = Path(__file__).parents[2] / "examples" / "bulk_index" / "bulk_index.py"
 DIMENSIONS = 64
 WORKER = b"MapBatches(Embed)"
-_PATIENCE = 240.0  # seconds for anything that must come
+_PATIENCE = 150.0  # seconds for anything that must come
 
 
 class Job:
