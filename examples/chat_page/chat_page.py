@@ -133,7 +133,7 @@ async def _conversation(request: Request) -> list[AnyMessage]:
     try:
         messages = json.loads(body)["messages"]
         return [_message(one["role"], one["content"]) for one in messages]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise BadRequestError(
             "Send messages, each with a role, user or assistant, and a content."
         ) from None

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
-from atoma_confidential._private_files import read, replace
+from atoma_confidential._private_files import exclusive, read, replace
 from atoma_confidential.errors import PinFileError
 from atoma_confidential.httpx import AsyncConfidentialTransport
 from atoma_local._threaded import Server, listen, url_of
@@ -90,13 +90,22 @@ def _kept(path: Path) -> str:
     try:
         data = read(path, _LONGEST_FILE)
         if data is None:
-            data = secrets.token_urlsafe(32).encode() + b"\n"
-            replace(path, data)
+            data = _new_token(path)
     except PinFileError as error:
         raise _file_unusable(error.message) from None
     if (found := _TOKEN.fullmatch(data)) is None:
         raise _file_unusable(f"{path} holds no token of 32 to 256 characters.")
     return found[1].decode()
+
+
+def _new_token(path: Path) -> bytes:
+    """Write a new token, unless another proxy has done so meanwhile."""
+    with exclusive(path.with_name(f"{path.name}.lock")):
+        data = read(path, _LONGEST_FILE)
+        if data is None:
+            data = secrets.token_urlsafe(32).encode() + b"\n"
+            replace(path, data)
+    return data
 
 
 def _file_unusable(why: str) -> CommandError:

@@ -32,6 +32,8 @@ from .verdict import Verdict
 __all__ = ["Watch", "operation_of", "watch"]
 
 _MODEL_NAME = re.compile(r"[\w./:@+-]{1,200}")
+_MOST_TOKENS = 1 << 40
+"""Far above any real count: one of hundreds of digits is no float for a histogram."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -256,4 +258,4 @@ def _server(url: str) -> tuple[str, int]:
 
 def _count(usage: Any, name: str) -> int | None:
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if type(count) is int and count >= 0 else None
+    return count if type(count) is int and 0 <= count <= _MOST_TOKENS else None
