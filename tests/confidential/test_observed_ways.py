@@ -6,6 +6,7 @@ import sys
 import httpx
 import httpx2
 import pytest
+from scripted import ScriptedEngine
 from shells import CHAT, EMBEDDING, MESSAGES
 from transported import Asynchronous, Blocking, without
 
@@ -50,3 +51,14 @@ def test_a_client_imports_no_telemetry(atoma):
 
     assert done.stdout == "[]\n"
     assert done.stderr == ""
+
+
+def test_a_count_that_is_no_float_costs_no_answer(connect, make_atoma, telemetry):
+    engine = ScriptedEngine()
+    engine.usage = {**engine.usage, "prompt_tokens": 10**400}
+    reply = connect(make_atoma(backend=engine)).chat()
+
+    assert reply.body["usage"]["prompt_tokens"] == 10**400
+    told = telemetry.call.attributes
+    assert "gen_ai.usage.input_tokens" not in told
+    assert told["gen_ai.usage.output_tokens"] == 5
