@@ -44,7 +44,6 @@ PASSAGES     ?= 100000
 SEED         ?= 7
 
 BIN  := $(VENV)/bin
-PIP  := -m pip -qq --disable-pip-version-check
 # pip, but some ten times as fast; for the environment whose Python runs it. NLTK, which
 # LlamaIndex brings along, refuses to read what is linked from a cache.
 UV    = UV_LINK_MODE=copy VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv pip --quiet
@@ -212,7 +211,8 @@ for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
 	if $$python -c 'import ensurepip, sys, venv; \
 	sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 		rm -rf $(1); $$python -m venv $(1) && \
-		exec $(1)/bin/python $(PIP) install 'uv>=0.9' 'editables>=0.5'; \
+		exec $(1)/bin/python -m pip -qq --disable-pip-version-check install \
+			'uv>=0.9' 'editables>=0.5'; \
 	fi; \
 done; \
 echo "Python 3.11 or newer with its venv module is needed; none was found." >&2; \

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
-from atoma_confidential._private_files import exclusive, read, replace
+from atoma_confidential._private_files import kept
 from atoma_confidential.errors import PinFileError
 from atoma_confidential.httpx import AsyncConfidentialTransport
 from atoma_local._threaded import Server, listen, url_of
@@ -48,7 +48,7 @@ def serve_proxy(
     transport = AsyncConfidentialTransport(
         stream_mode=stream_mode.value, timeout=timeout, trust=Endpoint(pins=pins).trust
     )
-    token = secrets.token_urlsafe(32) if token_file is None else _kept(token_file)
+    token = secrets.token_urlsafe(32) if token_file is None else _token_in(token_file)
     try:
         listener = listen((host, port))
     except OSError as error:
@@ -85,12 +85,10 @@ def _introduce(url: str, token: str, token_file: Path | None) -> None:
     sys.stdout.flush()
 
 
-def _kept(path: Path) -> str:
+def _token_in(path: Path) -> str:
     """Return the token in a file, which is made where there is none."""
     try:
-        data = read(path, _LONGEST_FILE)
-        if data is None:
-            data = _new_token(path)
+        data = kept(path, _LONGEST_FILE, _new_token)
     except PinFileError as error:
         raise _file_unusable(error.message) from None
     if (found := _TOKEN.fullmatch(data)) is None:
@@ -98,14 +96,8 @@ def _kept(path: Path) -> str:
     return found[1].decode()
 
 
-def _new_token(path: Path) -> bytes:
-    """Write a new token, unless another proxy has done so meanwhile."""
-    with exclusive(path.with_name(f"{path.name}.lock")):
-        data = read(path, _LONGEST_FILE)
-        if data is None:
-            data = secrets.token_urlsafe(32).encode() + b"\n"
-            replace(path, data)
-    return data
+def _new_token() -> bytes:
+    return secrets.token_urlsafe(32).encode() + b"\n"
 
 
 def _file_unusable(why: str) -> CommandError:

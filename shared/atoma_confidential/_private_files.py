@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["append", "exclusive", "make_directory", "read", "replace"]
+__all__ = ["append", "exclusive", "kept", "make_directory", "read", "replace"]
 
 _OPEN_TO_OTHERS = 0o077
 _WRITABLE_BY_OTHERS = 0o022
@@ -101,6 +101,28 @@ def make_directory(path: Path) -> None:
     """
     with _failing(path, "used"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def kept(path: Path, limit: int, make: Callable[[], bytes]) -> bytes:
+    """Return what is in a private file, which is made where there is none.
+
+    Args:
+        path: The file; its folder is made as well.
+        limit: Bytes that it may have.
+        make: Gives what to put there, unless another process has done so meanwhile.
+
+    Raises:
+        PinFileError: See `read` and `replace`.
+    """
+    data = read(path, limit)
+    if data is None:
+        make_directory(path.parent)
+        with exclusive(path.with_name(f"{path.name}.lock")):
+            data = read(path, limit)
+            if data is None:
+                data = make()
+                replace(path, data)
+    return data
 
 
 @contextlib.contextmanager

@@ -110,7 +110,6 @@ class AnswerReader:
         self._one_call = one_call
         self._assembler = CallAssembler()
         self._answered = False
-        self._untold = ["id", "created", "model", "system_fingerprint"]
         self.head: dict[str, Any] = {}
         self.end: dict[str, Any] = {}
         self.usage: dict[str, Any] | None = None
@@ -158,9 +157,9 @@ class AnswerReader:
             raise cut_off_call(exposure)
 
     def _note(self, body: Mapping[str, Any]) -> None:
-        for name in [name for name in self._untold if body.get(name)]:
-            self.head[name] = body[name]
-            self._untold.remove(name)
+        for name in _HEAD:
+            if name not in self.head and body.get(name):
+                self.head[name] = body[name]
         if isinstance(usage := body.get("usage"), dict) and usage:
             self.usage = usage
 
@@ -183,4 +182,5 @@ class AnswerReader:
         return read
 
 
+_HEAD = ("id", "created", "model", "system_fingerprint")
 _TEXT = {"content"}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,8 +58,10 @@ class CacheSecret:
                 something else.
         """
         where = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link that is to be refused
-        with _failing():
-            data = files.read(where, _MAX_FILE) or _made(where)
+        try:
+            data = files.kept(where, _MAX_FILE, _new)
+        except PinFileError as error:
+            raise CacheSecretError(error.message) from None
         found = _FILE.fullmatch(data)
         if found is None:
             raise CacheSecretError(f"{where} does not hold a line of 64 hex digits.")
@@ -91,21 +91,5 @@ class CacheSecret:
         return type(self).from_file, (str(self._path),)
 
 
-def _made(path: Path) -> bytes:
-    """Write a new secret, unless another process has done so meanwhile."""
-    files.make_directory(path.parent)
-    with files.exclusive(path.with_name(f"{path.name}.lock")):
-        data = files.read(path, _MAX_FILE)
-        if data is None:
-            data = secrets.token_hex(SECRET_BYTES).encode() + b"\n"
-            files.replace(path, data)
-    return data
-
-
-@contextlib.contextmanager
-def _failing() -> Iterator[None]:
-    """Turn the errors of private files into those of a secret."""
-    try:
-        yield
-    except PinFileError as error:
-        raise CacheSecretError(error.message) from None
+def _new() -> bytes:
+    return secrets.token_hex(SECRET_BYTES).encode() + b"\n"

@@ -32,8 +32,8 @@ _OK = 200
 
 # As the conventions want them.
 _SECONDS = [0.01 * 2**power for power in range(14)]
-_TOKENS = [4**power for power in range(14)]
-_BYTES = [4**power for power in range(4, 15)]
+_TOKENS = [4.0**power for power in range(14)]
+_BYTES = [4.0**power for power in range(4, 15)]
 
 _Values: TypeAlias = dict[str, str | bool | int | float]
 
@@ -70,41 +70,48 @@ class _Instruments:
     """What is measured."""
 
     def __init__(self, meter: metrics.Meter) -> None:
-        self.duration = meter.create_histogram(
+        def histogram(
+            name: str, unit: str, what: str, bounds: list[float]
+        ) -> metrics.Histogram:
+            return meter.create_histogram(
+                name, unit, what, explicit_bucket_boundaries_advisory=bounds
+            )
+
+        self.duration = histogram(
             "gen_ai.client.operation.duration",
             "s",
             "GenAI operation duration.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            _SECONDS,
         )
-        self.first_chunk = meter.create_histogram(
+        self.first_chunk = histogram(
             "gen_ai.client.operation.time_to_first_chunk",
             "s",
             "Time to receive the first chunk of a stream.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            _SECONDS,
         )
-        self.tokens = meter.create_histogram(
+        self.tokens = histogram(
             "gen_ai.client.token.usage",
             "{token}",
             "Number of input and output tokens used.",
-            explicit_bucket_boundaries_advisory=_TOKENS,
+            _TOKENS,
         )
-        self.request = meter.create_histogram(
+        self.request = histogram(
             "atoma.client.request.duration",
             "s",
             "Duration of one HTTP request: for a lock, an answer, a probe or evidence.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
+            _SECONDS,
         )
-        self.sent = meter.create_histogram(
+        self.sent = histogram(
             "atoma.client.request.size",
             "By",
             "Size of the body of a request for an answer.",
-            explicit_bucket_boundaries_advisory=_BYTES,
+            _BYTES,
         )
-        self.received = meter.create_histogram(
+        self.received = histogram(
             "atoma.client.response.size",
             "By",
             "Size of the body of its answer.",
-            explicit_bucket_boundaries_advisory=_BYTES,
+            _BYTES,
         )
         self.retries = meter.create_counter(
             "atoma.client.retries", "{retry}", "Attempts that failed and were repeated."
@@ -150,7 +157,7 @@ class _CallSpan:
                 "atoma.request.kind": request.kind,
                 **_place(request.server),
                 "http.response.status_code": request.status,
-                "atoma.node": request.node,
+                "atoma.node": None if request.node is None else str(request.node),
                 "error.type": error or None,
             }
         )
@@ -244,7 +251,8 @@ def _counted(verdict: Verdict) -> _Values:
         "atoma.policy": verdict.policy,
         "atoma.signature": verdict.signature,
         "atoma.stream": verdict.stream,
-        **({"atoma.node": verdict.node} if verdict.sealed else {}),
+        # Of 64 bits, of which a number of OpenTelemetry has one less.
+        **({"atoma.node": str(verdict.node)} if verdict.sealed else {}),
     }
 
 

@@ -21,7 +21,7 @@ def test_models_are_told_of_below_the_callers_span(chat, embeddings, telemetry, 
     parents = {call.parent.span_id for call in telemetry.calls}
     assert parents == {chain.get_span_context().span_id}
     told = telemetry.calls[0].attributes
-    assert told["atoma.node"] == answer.response_metadata["atoma"]["node"]
+    assert told["atoma.node"] == str(answer.response_metadata["atoma"]["node"])
     tokens = answer.usage_metadata["output_tokens"]
     assert told["gen_ai.usage.output_tokens"] == tokens
     numbers = [text for vector in vectors for text in map(str, vector)]

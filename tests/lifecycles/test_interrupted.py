@@ -22,7 +22,7 @@ DROPPED = [
     ("_deadline.py", name) for name in ("connect_tcp", "__init__", "get_extra_info")
 ]
 
-FEW = 3
+TRIES = 10
 
 EMBEDS = [way for way in WAYS if way.name.endswith("embed")]
 
@@ -59,6 +59,22 @@ class Interrupt:
                 sys.settrace(None)
                 raise KeyboardInterrupt
         return self._line
+
+
+def interrupted(way, line, make):
+    """Return a model whose first call was interrupted at a line.
+
+    How the bytes of a reply are cut decides whether a few lines are gone through.
+    """
+    for _ in range(TRIES):
+        model = make()
+        try:
+            with Interrupt(line):
+                way.sync(model)
+        except KeyboardInterrupt:
+            return model
+        way.clients(model).close()
+    return pytest.fail(f"{line} was never gone through again")
 
 
 def turns_of(clients):
@@ -104,15 +120,8 @@ def test_interrupted_at_each_line(way, scripted, dropped):
     # The threads of batches are not interrupted: Ctrl-C goes to the main one.
     others = {"_turns.py", "_deadline.py"}
     assert passed == ({"client.py"} if way in EMBEDS else {"client.py", *others})
-    missed = []
     for line, function in whole.lines.items():
-        model = way.make(scripted, **more)
-        try:
-            with Interrupt(line):
-                way.sync(model)
-            missed.append(line)
-        except KeyboardInterrupt:
-            pass
+        model = interrupted(way, line, lambda: way.make(scripted, **more))
         workers_end()
         assert turns_of(way.clients(model)) == [], line
         assert is_answer(way.sync(model)), line
@@ -121,8 +130,6 @@ def test_interrupted_at_each_line(way, scripted, dropped):
         assert dropped == [] or (line[0], function) in DROPPED, line
         assert all(isinstance(one, socket.socket) for one in dropped)
         dropped.clear()
-    # How the bytes of a reply are cut decides which of a few lines are gone through.
-    assert len(missed) <= FEW, missed
 
 
 @pytest.mark.parametrize("way", EMBEDS, ids=lambda way: way.name)

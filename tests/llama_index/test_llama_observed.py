@@ -19,6 +19,6 @@ def test_models_are_told_of_below_the_callers_span(chat, embeddings, telemetry, 
     parents = {call.parent.span_id for call in telemetry.calls}
     assert parents == {engine.get_span_context().span_id}
     told = telemetry.calls[0].attributes
-    assert told["atoma.node"] == answer.additional_kwargs["atoma"]["node"]
+    assert told["atoma.node"] == str(answer.additional_kwargs["atoma"]["node"])
     numbers = [text for vector in vectors for text in map(str, vector)]
     assert telemetry.find(*[text for text in numbers if len(text) > 8]) == []
