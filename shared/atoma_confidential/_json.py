@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+from pydantic_core import from_json
+
 from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
 __all__ = ["dump", "once_each", "parse_object"]
@@ -36,19 +38,25 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
             it is named `what`.
     """
     try:
-        text = data.decode().strip(_SPACE)
-        value, end = _DECODER.raw_decode(text)  # `decode` would search it for space
-        if end != len(text):
-            raise ValueError  # noqa: TRY301 - as any other text that is not JSON
+        value = _parsed(data)
         if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _is_deeper(value):
             raise RemoteProtocolError(f"{what} is nested too deeply.", exposure)
-        if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
-            value = _sound(value)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise RemoteProtocolError(f"{what} is not a JSON object.", exposure)
     return value
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        # What else it would keep is what somebody has said.
+        return from_json(data, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        if b"\\ud" not in data and b"\\uD" not in data:
+            raise
+    # Perhaps half a surrogate pair, which is JSON (RFC 8259 section 8.2).
+    return _sound(json.loads(data.decode(), parse_constant=_refuse))
 
 
 def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,6 +98,4 @@ def _refuse(_constant: str) -> NoReturn:
     raise ValueError  # NaN and the infinities are not JSON (RFC 8259 section 6)
 
 
-_SPACE = " \t\n\r"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-_DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -95,9 +95,13 @@ def test_what_is_no_json_object_is_refused_without_its_text(data):
     assert error.__context__ is None
 
 
-def test_what_is_too_deep_for_whoever_walks_it_is_refused():
-    deep = b'{"a": ' + b"[" * 900 + rb'"\ud800"' + b"]" * 900 + b"}"
-    with pytest.raises(RemoteProtocolError, match="It is nested too deeply"):
+@pytest.mark.parametrize(
+    ("levels", "what"), [(100, "nested too deeply"), (900, "not a JSON object")]
+)
+@pytest.mark.parametrize("inmost", [b'"x"', rb'"\ud800"'])
+def test_what_is_too_deep_for_whoever_walks_it_is_refused(levels, what, inmost):
+    deep = b'{"a": ' + b"[" * levels + inmost + b"]" * levels + b"}"
+    with pytest.raises(RemoteProtocolError, match=f"It is {what}"):
         parse_object(deep, "It", Exposure.SEALED)
 
 
