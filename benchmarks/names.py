@@ -12,9 +12,11 @@ NAMES = {
     "core:plain": "our client, plain",
     "langchain_openai": "langchain-openai, plain",
     "langchain_atoma": "langchain_atoma, sealed",
+    "langchain_atoma:ahead": "langchain_atoma, sealed, `lock_ahead`",
     "langchain_atoma:plain": "langchain_atoma, plain",
     "llama_index_openai": "llama-index-openai, plain",
     "llama_index_atoma": "llama_index_atoma, sealed",
+    "llama_index_atoma:ahead": "llama_index_atoma, sealed, `lock_ahead`",
     "llama_index_atoma:plain": "llama_index_atoma, plain",
 }
 

@@ -62,6 +62,10 @@ class ChatParameters(AtomaConnection):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    lock_ahead: bool = False
+    """Whether the lock for a further answer is taken while one is being given, which
+    saves an agent a round trip for each. The last one holds units for a minute."""
+
     # What was thought before a call belongs to the turn that the model is still in.
     reasoning_passback: ReasoningPassback = "tool_loop"
     """Which of its own reasoning the model is shown again: none, that of the current
@@ -111,4 +115,5 @@ class ChatParameters(AtomaConnection):
         settings = super()._settings()
         settings["stream_mode"] = self.stream_mode
         settings["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["lock_ahead"] = self.lock_ahead
         return settings

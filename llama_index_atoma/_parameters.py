@@ -68,6 +68,10 @@ class ChatParameters(AtomaConnection):
     stream_idle_timeout: float = 120.0
     """Seconds between two events of a stream."""
 
+    lock_ahead: bool = False
+    """Whether the lock for a further answer is taken while one is being given, which
+    saves an agent a round trip for each. The last one holds units for a minute."""
+
     # As LlamaIndex's OpenAI-shaped providers do, whose place this takes.
     reasoning_passback: ReasoningPassback = "never"
     """Which of its own reasoning the model is shown again: none, that of the current
@@ -117,4 +121,5 @@ class ChatParameters(AtomaConnection):
         settings = super()._settings()
         settings["stream_mode"] = self.stream_mode
         settings["stream_idle_timeout"] = self.stream_idle_timeout
+        settings["lock_ahead"] = self.lock_ahead
         return settings

@@ -12,7 +12,7 @@ def make(url: str, key: str, kind: str) -> LlamaIndex:
     where = {"base_url": url, "api_key": key, "confidential": kind != "plain"}
     sizes = {None: {}, 100: {"request_size": 100}}
     return LlamaIndex(
-        AtomaChatModel(model=wants.MODEL, **where),
+        AtomaChatModel(model=wants.MODEL, lock_ahead=kind == "ahead", **where),
         {
             batch: AtomaEmbeddings(model=wants.MODEL, **size, **where)
             for batch, size in sizes.items()

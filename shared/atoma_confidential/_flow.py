@@ -1,8 +1,8 @@
 """The one exchange: lock, appraise, seal, send, open; repeated where that is safe.
 
-Generators that yield what is to be done (`Send`, `Sleep`, `Alone`, `Begin`) and are
-resumed with what came of it. No I/O, no clock and no framework live here; the shells,
-`client` and `async_client`, hold no decision of the protocol.
+Generators that yield what is to be done (`Send`, `Sleep`, `Alone`, `Aside`, `Begin`)
+and are resumed with what came of it. No I/O, no clock and no framework live here; the
+shells, `client` and `async_client`, hold no decision of the protocol.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from . import _wire
+from ._ahead import lock_of, take_ahead, taken_ahead
 from ._answered import Answer, LiveAnswer
 from ._appraise import appraise
 from ._attempts import repeated, succeed
@@ -41,9 +42,6 @@ __all__ = [
     "list_models",
     "probe_nonces",
 ]
-
-LOCK_SECONDS = 60
-"""How long a node stays reserved; the default of 5 is too short to seal and send."""
 
 
 def list_models(session: Session) -> Flow[list[_wire.Model]]:
@@ -134,6 +132,7 @@ class _Exchange:
         self._unopened: _Unopened | None = None
         self._unbound = False
         self._probed = False
+        self._is_first = True
         self._bought: dict[int, str | None] = {}
         self.left = Exposure.NOTHING
 
@@ -191,7 +190,15 @@ class _Exchange:
 
     def _lock(self) -> Flow[_Accepted]:
         """Reserve a node and appraise its key."""
-        lease = yield from self._reserve()
+        lease: Lease | None = None
+        if self._is_first:
+            self._is_first = False
+            lease = yield from taken_ahead(self._session, self._request)
+        if lease is None:
+            lease = yield from self._reserve()
+        # A node may know a new stack by its digest only, which one lock is told.
+        digest = self._bought.setdefault(lease.stack, lease.purchase)
+        lease = replace(lease, purchase=lease.purchase or digest)
         candidate = Candidate(lease.recipient, lease.node)
         last = self._unbound or self._session.retry.max_retries == 0
         try:
@@ -203,25 +210,14 @@ class _Exchange:
 
     def _reserve(self) -> Flow[Lease]:
         session, request = self._session, self._request
-        send = Send(
-            "POST",
-            _wire.LOCK_PATH,
-            session.headers(),
-            _wire.lock_body(request.model, units=request.units, seconds=LOCK_SECONDS),
-            before=self.left,
-            exposure=Exposure.LOCK,  # by itself; `repeated` adds what left before
-            wait="lock",
-        )
+        send = lock_of(session, request.model, units=request.units, before=self.left)
         reply: Reply | None = None
         if request.model not in session.locked:
             steps = self._reserve_first(send)
             reply = cast("Reply | None", (yield Alone(f"lock {request.model}", steps)))
         if reply is None:
             reply = yield from self._make(send)
-        lease = _wire.parse_lease(reply.body, units=request.units)
-        # A node may know a new stack by its digest only, which one lock is told.
-        digest = self._bought.setdefault(lease.stack, lease.purchase)
-        return replace(lease, purchase=lease.purchase or digest)
+        return _wire.parse_lease(reply.body, units=request.units)
 
     def _reserve_first(self, send: Send) -> Flow[Reply | None]:
         """Make the first lock for a model, unless another has done so (4.5)."""
@@ -236,6 +232,7 @@ class _Exchange:
         opened = self._recover(node.lease)
         if opened is None:
             opener, send = self._seal(node, self._request.encode(stream=False))
+            yield from take_ahead(self._session, self._request)
             reply = yield from self._make(send, node.lease)
             try:
                 opened = open_answer(reply.body, opener, self._request.endpoint)
@@ -272,6 +269,7 @@ class _Exchange:
     def _live(self, node: _Accepted, *, refuse_reuse: bool) -> Flow[LiveAnswer]:
         session, lease = self._session, node.lease
         opener, send = self._seal(node, self._request.encode(stream=True), stream=True)
+        yield from take_ahead(session, self._request)
         reply = yield from self._make(replace(send, live=True), lease)
         _check_event_stream(reply, Exposure.SEALED)
 

@@ -62,6 +62,10 @@ def proxy_of(base_url: str) -> str | None:
     return proxy
 
 
+_url = functools.lru_cache(maxsize=64)(httpx.URL)
+"""There are few, and to read one takes as long as to seal a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds that a request may take (protocol 9), and bytes that its answer may have.
@@ -161,7 +165,7 @@ class Limits:
         """
         timeout = httpx.Timeout(self.head(send), connect=self.connect)
         if send.origin is None:
-            url = httpx.URL(f"{base_url}{send.path}")
+            url = _url(f"{base_url}{send.path}")
         else:
             url = check_url(f"{send.origin}{send.path}", "A URL of the trust policy")
         return httpx.Request(

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Operation: TypeAlias = Literal[
-    "chat", "embeddings", "models", "appraise", "probe_nonces"
+    "chat", "embeddings", "models", "appraise", "probe_nonces", "lock_ahead"
 ]
 
 

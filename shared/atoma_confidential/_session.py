@@ -10,13 +10,15 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar
 from ._findings import Findings
 from ._reply import StreamOpener
 from .attestation import TrustPolicy
-from .errors import ConfidentialityWarning, Exposure
+from .errors import ConfidentialityWarning, Exposure, NodeKeyMissingError
 from .parameters import SignatureMode, StreamMode
 from .retry import RetryPolicy
 
 __all__ = [
     "AGENT",
+    "Ahead",
     "Alone",
+    "Aside",
     "Begin",
     "Begun",
     "Flow",
@@ -92,6 +94,20 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Aside:
+    """Steps for the shell to take beside the others, which do not wait for them.
+
+    It resumes at once, and with nothing; the steps raise nothing either.
+
+    Attributes:
+        model: What they are for.
+    """
+
+    model: str
+    steps: Flow[None]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """What a server answered; header names in lower case.
 
@@ -132,9 +148,24 @@ class Begun:
 
 
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Send | Sleep | Alone | Begin, Any, T]
+Flow: TypeAlias = Generator[Send | Sleep | Alone | Aside | Begin, Any, T]
 """Resumed with the `Reply` to a `Send`, with the result of `Alone` steps, and with what
 has `Begun`."""
+
+
+@dataclass(slots=True, repr=False)
+class Ahead:
+    """A lock that was asked for before its request was there.
+
+    Attributes:
+        units: Compute units that it reserves.
+        until: Unix time after which it is no more used.
+        outcome: The reply's body; None while it is under way.
+    """
+
+    units: int
+    until: float
+    outcome: bytes | NodeKeyMissingError | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -144,6 +175,7 @@ class Session:
     Attributes:
         now: Tells Unix time, in seconds.
         attestation_url: Where the nodes' attestation records are; empty: nobody said.
+        lock_ahead: Whether the lock for the next chat request is taken beforehand.
         signatures: Whose signatures are checked: of no answers, of whole ones, or of
             each event of a stream as well.
         findings: What the policy has found out about keys.
@@ -152,6 +184,7 @@ class Session:
         probing: Node keys that a canary is out to right now.
         locked: Models for which a lock has succeeded.
         warned: What has been warned of.
+        ahead: The locks that were taken beforehand, by model.
     """
 
     api_key: str
@@ -162,10 +195,12 @@ class Session:
     attestation_url: str = ""
     signatures: SignatureMode = "whole"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    lock_ahead: bool = False
     nonces: dict[bytes, Shown] = field(default_factory=dict)
     probing: set[bytes] = field(default_factory=set)
     locked: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
+    ahead: dict[str, Ahead] = field(default_factory=dict)
     findings: Findings = field(init=False)
 
     def __post_init__(self) -> None:
@@ -175,6 +210,11 @@ class Session:
         raise TypeError(
             "A client is not copied or pickled, for it holds the API key: make another."
         )
+
+    def leave_to_parent(self) -> None:
+        """Forget what a process that forks goes on to do itself."""
+        self.probing.clear()  # canaries come back to it
+        self.ahead.clear()  # a lock is used once
 
     def note_nonces(self, key: bytes, shown: Shown) -> None:
         """Remember what a node key has shown in a stream."""

@@ -42,6 +42,9 @@ class ClientSettings(TypedDict, total=False):
         signatures: Which signatures of nodes are checked: `whole` those of whole
             answers, `all` also that of each event of a stream, `off` none. By default
             `whole`, and `all` if the policy knows signers, where nothing else is taken.
+        lock_ahead: Whether the lock for a further chat request is taken while one is
+            being answered: for requests one after another over a slow line. The last
+            one then waits in vain, and holds compute units for a minute.
         max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
         timeout: Seconds for an answer, and of silence in a stream.
         stream_idle_timeout: Seconds between two events of a stream.
@@ -55,6 +58,7 @@ class ClientSettings(TypedDict, total=False):
     trust: TrustPolicy | None
     attestation_url: str | None
     signatures: SignatureMode | None
+    lock_ahead: bool
     max_retries: int
     timeout: float | None
     stream_idle_timeout: float
@@ -93,9 +97,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
         trust = TrustPolicy.proxy_asserted()
     elif not isinstance(trust, TrustPolicy):
         raise InvalidInputError("trust is a TrustPolicy.")
-    confidential = settings.get("confidential", True)
-    if not isinstance(confidential, bool):
-        raise InvalidInputError("confidential is True or False.")
+    confidential = _switch(settings.get("confidential", True), "confidential")
     base_url = resolve_base_url(settings.get("base_url"))
     session = Session(
         api_key=resolve_api_key(settings.get("api_key")),
@@ -108,6 +110,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
         ),
         signatures=_signatures(settings.get("signatures"), trust),
         retry=RetryPolicy(settings.get("max_retries", 2)),
+        lock_ahead=_switch(settings.get("lock_ahead", False), "lock_ahead"),
     )
     limits = Limits.of(
         timeout=settings.get("timeout"),
@@ -117,6 +120,12 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
     if not confidential:
         _logger.warning("confidential=False: requests and answers travel in clear.")
     return Connection(session, base_url, limits)
+
+
+def _switch(given: object, name: str) -> bool:
+    if not isinstance(given, bool):
+        raise InvalidInputError(f"{name} is True or False.")
+    return given
 
 
 def _signatures(given: SignatureMode | None, trust: TrustPolicy) -> SignatureMode:

@@ -6,7 +6,7 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import TracebackType
@@ -38,7 +38,7 @@ from ._plan import EmbeddingPlan, plan_embedding
 from ._pools import AsyncPoolTransport
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
 from ._watch import Watch, operation_of
@@ -237,11 +237,12 @@ class AsyncClient:
                             await asyncio.sleep(step.seconds)
                         case Alone():
                             result = await self._alone(step, watched, outcome, attempt)
+                        case Aside():
+                            (await self._loop()).begin(self._take(step))
                         case Begin():
                             result = await self._read_first(step, outcome or Outcome())
-                        case _ if outcome is not None and outcome.closed:
-                            failure = was_closed(step.before, "stream")
                         case _:
+                            _check_wanted(outcome, step)
                             with watched.request(step, attempt) as came:
                                 result = came(await self._send(step))
                                 source = result.source
@@ -262,6 +263,10 @@ class AsyncClient:
         turns = (await self._loop()).turns
         async with turns.turn(step.name, seconds=self._connection.limits.lock):
             return await self._drive(step.steps, watched, outcome, attempt)
+
+    async def _take(self, step: Aside) -> None:
+        with self._connection.watch("lock_ahead", step.model) as watched:
+            await self._drive(step.steps, watched)
 
     async def _send(self, send: Send) -> Reply:
         http = (await self._loop()).http(send.origin)
@@ -344,6 +349,12 @@ class AsyncClient:
             raise
 
 
+def _check_wanted(outcome: Outcome | None, send: Send) -> None:
+    """Send nothing more for a stream that was closed before it began."""
+    if outcome is not None and outcome.closed:
+        raise was_closed(send.before, "stream")
+
+
 class _Loop:
     """What belongs to one event loop."""
 
@@ -352,7 +363,8 @@ class _Loop:
         self._given = given
         self._base_url = base_url
         self._own: dict[str | None, httpx.AsyncClient] = {}
-        self.lifetime = self._live(self._own)
+        self._beside: set[asyncio.Task[None]] = set()
+        self.lifetime = self._live(self._own, self._beside)
 
     def http(self, origin: str | None) -> httpx.AsyncClient:
         """Return what makes the connections to an origin; None is the base URL's."""
@@ -364,9 +376,15 @@ class _Loop:
             self._own[origin] = httpx.AsyncClient(transport=transport)
         return self._own[origin]
 
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do something beside what the caller does, at the longest until closing."""
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
     @staticmethod
     async def _live(
-        own: dict[str | None, httpx.AsyncClient],
+        own: dict[str | None, httpx.AsyncClient], beside: set[asyncio.Task[None]]
     ) -> AsyncGenerator[None, None]:
         """Close the connections when the loop shuts its generators down.
 
@@ -376,5 +394,8 @@ class _Loop:
         try:
             yield
         finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             for client in own.values():
                 await client.aclose()

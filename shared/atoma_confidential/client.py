@@ -6,8 +6,8 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import os
+import threading
 import time
-import weakref
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -18,7 +18,8 @@ import httpx
 
 from ._answered import Answer
 from ._appraise import appraise_anew
-from ._deadline import DeadlineTransport, deadline
+from ._connections import Connections
+from ._deadline import deadline
 from ._embed import Part, embed_batch
 from ._flow import (
     exchange,
@@ -31,15 +32,13 @@ from ._http import (
     Whole,
     as_failure,
     live_reply,
-    proxy_of,
-    tls_context,
     was_closed,
 )
 from ._live import live_chunks
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Begin, Begun, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._turns import ThreadTurns
@@ -86,9 +85,10 @@ class Client:
     ) -> None:
         self._connection = connection_of(**settings)
         self._given = http_client
-        self._own: dict[tuple[int, str | None], httpx.Client] = {}
+        self._own = Connections(
+            self._connection.base_url, self._connection.session.leave_to_parent
+        )
         self._turns: dict[int, ThreadTurns] = {}
-        self._finalizer = weakref.finalize(self, _close_own, self._own)
 
     def chat(
         self,
@@ -232,7 +232,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
-        _close_own(self._own)
+        self._own.close()
 
     def __enter__(self) -> Self:
         return self
@@ -289,6 +289,8 @@ class Client:
                             time.sleep(step.seconds)
                         case Alone():
                             result = self._alone(step, watched, attempt)
+                        case Aside():
+                            self._begin(step)
                         case Begin():
                             result = self._read_first(step)
                         case _:
@@ -312,8 +314,15 @@ class Client:
         with turns.turn(step.name, seconds=self._connection.limits.lock):
             return self._drive(step.steps, watched, attempt)
 
+    def _begin(self, step: Aside) -> None:
+        def run() -> None:
+            with self._connection.watch("lock_ahead", step.model) as watched:
+                self._drive(step.steps, watched)
+
+        threading.Thread(target=run, name="atoma-ahead", daemon=True).start()
+
     def _send(self, send: Send) -> Reply:
-        http = self._http(send.origin)
+        http = self._own.to(send.origin) if self._given is None else self._given
         response = self._open(send, http)
         if send.live and response.status_code == httpx.codes.OK:
             return live_reply(response)
@@ -351,22 +360,6 @@ class Client:
             failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
-    def _http(self, origin: str | None) -> httpx.Client:
-        """Return what makes the connections to an origin; None is the base URL's."""
-        if self._given is not None:
-            return self._given
-        # A process that was forked must not use its parent's sockets.
-        key = os.getpid(), origin
-        own = self._own.get(key)
-        if own is None:
-            proxy = proxy_of(origin or self._connection.base_url)
-            transport = DeadlineTransport(verify=tls_context(), proxy=proxy)
-            own = self._own.setdefault(key, httpx.Client(transport=transport))
-            if origin is None:
-                # Canaries of a parent process come back to the parent.
-                self._connection.session.probing.clear()
-        return own
-
     def _chunks(
         self, request: Request, outcome: Outcome
     ) -> Generator[dict[str, Any], None, None]:
@@ -389,10 +382,3 @@ class Client:
         chunks = live_chunks(step, self._connection.limits)
         # There is one: what ends before its first chunk has raised.
         return Begun(next(chunks), chunks)
-
-
-def _close_own(own: dict[tuple[int, str | None], httpx.Client]) -> None:
-    mine = [key for key in list(own) if key[0] == os.getpid()]
-    # Another thread may close as well.
-    for client in filter(None, [own.pop(key, None) for key in mine]):
-        client.close()

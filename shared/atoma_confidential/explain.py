@@ -134,6 +134,8 @@ def _rehearsed(session: Session, request: Request, *, stream: bool) -> list[Send
         probing=set(),
         locked=set(),
         warned=set(),
+        lock_ahead=False,
+        ahead={},
     )
 
     def run() -> list[Send]:

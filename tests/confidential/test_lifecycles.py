@@ -149,7 +149,7 @@ def test_two_loops_at_the_same_time(atoma):
 def test_a_forgotten_client_closes_its_connections(atoma):
     client = ac.Client(**settings(atoma))
     client.chat(MESSAGES, model=CHAT)
-    (http,) = client._own.values()
+    http = client._own.to(None)
     del client
     gc.collect()
     assert http.is_closed

@@ -9,6 +9,7 @@ from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
+from shells import reserved
 
 from atoma_confidential import TrustPolicy
 from langchain_atoma import AtomaChatModel, ChatAtoma, errors
@@ -177,6 +178,16 @@ def test_batches(scripted_chat, canary):
     assert [m.text for m in answers] == ["Yes."] * 5
     done = dict(scripted_chat.batch_as_completed(prompts))
     assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+async def test_locks_taken_ahead(atoma, make_chat, canary):
+    model = make_chat(atoma, lock_ahead=True)
+    for ask in (model.invoke, model.invoke):
+        ask(canary)
+    for ask in (model.ainvoke, model.ainvoke):
+        await ask(canary)
+    own, *others = reserved(atoma)
+    assert others == [2 * own] * 3
 
 
 def test_usage_is_seen_by_callbacks(scripted_chat, canary):

@@ -9,10 +9,27 @@ import threading
 
 import pytest
 from deltas import END, STOPPED, text
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
 from lc_streamed import added_up, by_stream
 
 from langchain_atoma import errors
+
+
+def test_a_chunk_of_text_is_one_like_any_other_and_shares_nothing(
+    scripted_chat, canary
+):
+    first, second, *_ = scripted_chat._stream([HumanMessage(canary)])
+    made = ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=first.text, response_metadata={"model_provider": "atoma"}
+        )
+    )
+    assert first == made
+    assert first.model_dump() == made.model_dump()
+    for name, value in vars(first.message).items():
+        if isinstance(value, list | dict):
+            assert value is not getattr(second.message, name)
 
 
 def test_text_usage_and_metadata(streamed):

@@ -1,6 +1,7 @@
 """The two clients behind one face, and what the tests of both of them say."""
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import atoma_confidential as ac
@@ -51,6 +52,9 @@ class Blocking:
             calls = [pool.submit(self.chat) for _ in range(count)]
         return [call.result() for call in calls]
 
+    def chat_in_turn(self, count):
+        return [self.chat() for _ in range(count)]
+
     def close(self):
         self.client.close()
 
@@ -98,6 +102,12 @@ class Asynchronous:
 
         return asyncio.run(run())
 
+    def chat_in_turn(self, count):
+        async def run():
+            return [await self.client.chat(MESSAGES, model=CHAT) for _ in range(count)]
+
+        return asyncio.run(run())
+
     def close(self):
         asyncio.run(self.client.aclose())
 
@@ -108,6 +118,11 @@ def posts(atoma, path="/v1/confidential/chat/completions"):
 
 def locks(atoma):
     return posts(atoma, "/v1/nodes/lock")
+
+
+def reserved(atoma):
+    """Return the units that each sealed chat request said to have reserved."""
+    return [json.loads(post.body)["num_compute_units"] for post in posts(atoma)]
 
 
 def record_requests(atoma):
