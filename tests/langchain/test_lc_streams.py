@@ -17,8 +17,9 @@ from langchain_atoma import errors
 
 
 def test_a_chunk_of_text_is_one_like_any_other_and_shares_nothing(
-    scripted_chat, canary
+    scripted_chat, engine, canary
 ):
+    engine.chunks = (text("Y"), text("es"), END)
     first, second, *_ = scripted_chat._stream([HumanMessage(canary)])
     made = ChatGenerationChunk(
         message=AIMessageChunk(
