@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from atoma_local._threaded import listen
 
@@ -53,8 +53,8 @@ class Cork:
         self._transport.close()
 
 
-class Corked(H11Protocol):
-    """uvicorn's protocol, counted, and with few writes."""
+class Corked(HttpToolsProtocol):
+    """uvicorn's protocol on a parser in C, counted, and with few writes."""
 
     accepted = 0
 

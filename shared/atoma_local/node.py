@@ -118,7 +118,8 @@ class Node:
         signing_key: bytes | None = None,
     ) -> None:
         self.small_id = small_id
-        self._key = X25519PrivateKey.from_private_bytes(key or secrets.token_bytes(32))
+        key = key or secrets.token_bytes(32)
+        self._take(X25519PrivateKey.from_private_bytes(key))
         self._former_public_key = self.public_key
         self._signing_key = Ed25519PrivateKey.from_private_bytes(
             signing_key or secrets.token_bytes(32)
@@ -130,7 +131,7 @@ class Node:
     @property
     def public_key(self) -> bytes:
         """The current X25519 public key, 32 bytes."""
-        return self._key.public_key().public_bytes_raw()
+        return self._public_key
 
     @property
     def former_public_key(self) -> bytes:
@@ -146,7 +147,11 @@ class Node:
     def rotate(self) -> None:
         """Switch to a new key at once, as a restart does (protocol section 4.7)."""
         self._former_public_key = self.public_key
-        self._key = X25519PrivateKey.generate()
+        self._take(X25519PrivateKey.generate())
+
+    def _take(self, key: X25519PrivateKey) -> None:
+        self._key = key
+        self._public_key = key.public_key().public_bytes_raw()  # to make takes a while
 
     def open(self, request: SealedRequest) -> bytes:
         """Return the plaintext of a request.
