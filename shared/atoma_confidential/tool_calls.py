@@ -88,7 +88,7 @@ class _Fragment:
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> _Fragment:
         function = raw.get("function")
-        function = function if isinstance(function, Mapping) else {}
+        function = function if isinstance(function, dict) else {}
         index = raw.get("index")
         return cls(
             index=index if isinstance(index, int) else None,
@@ -115,7 +115,7 @@ class CallAssembler:
         """Return what the fragments of one chunk add to each call; maybe none."""
         if not fragments or self.too_many:
             return []
-        found = [_Fragment.of(one) for one in fragments if isinstance(one, Mapping)]
+        found = [_Fragment.of(one) for one in fragments if isinstance(one, dict)]
         self.too_many = len(self.calls) + len(found) > MAX_CALLS + 1
         if self.too_many:
             return []
