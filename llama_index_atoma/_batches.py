@@ -126,7 +126,9 @@ class BatchedEmbedding(BaseEmbedding, ABC):
             event.on_end(
                 payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: vectors}
             )
-        _dispatcher.event(EmbeddingEndEvent(chunks=chunks, embeddings=vectors))
+        # To validate would copy each number.
+        end = EmbeddingEndEvent.model_construct(chunks=chunks, embeddings=vectors)
+        _dispatcher.event(end)
 
     def _through_cache(self, texts: list[str], role: Role) -> list[Vector]:
         cache = self.embeddings_cache

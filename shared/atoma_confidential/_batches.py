@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
 import math
-import struct
+import sys
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ._base64 import decoded
 from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
 __all__ = ["measure", "plan", "vectors_of"]
@@ -92,18 +93,23 @@ def vectors_of(
 
 def _vector(embedding: Any, exposure: Exposure) -> list[float]:
     try:
-        raw = _decoded(embedding) if isinstance(embedding, str) else embedding
+        raw = _numbers(embedding) if isinstance(embedding, str) else embedding
         # A sum of finite float32 values cannot overflow; one that is not finite shows.
         if isinstance(raw, list) and math.isfinite(sum(raw)):
             return raw if raw is not embedding else [float(number) for number in raw]
-    except (TypeError, ValueError, OverflowError, struct.error):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise _off_contract("holds a vector that is not finite numbers", exposure)
 
 
-def _decoded(text: str) -> list[float]:
-    data = binascii.a2b_base64(text, strict_mode=True)
-    return list(struct.unpack(f"<{len(data) // 4}f", data))
+def _numbers(text: str) -> list[float]:
+    data = decoded(text)
+    if data is None:
+        raise ValueError
+    numbers = array("f", data)
+    if sys.byteorder == "big":
+        numbers.byteswap()  # what comes is little-endian
+    return numbers.tolist()
 
 
 def _off_contract(what: str, exposure: Exposure) -> RemoteProtocolError:

@@ -39,7 +39,7 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
     """
     try:
         value = _parsed(data)
-        if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _is_deeper(value):
+        if _may_be_deep(data) and _is_deeper(value):
             raise RemoteProtocolError(f"{what} is nested too deeply.", exposure)
     except (ValueError, RecursionError):
         value = None
@@ -71,10 +71,16 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
+def _may_be_deep(data: bytes) -> bool:
+    # To look at each byte of a long text takes longer than to walk what is in it.
+    return len(data) > _LONG or data.count(b"{") + data.count(b"[") > MAX_DEPTH
+
+
 def _is_deeper(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
+    level, depth = [value], 0
+    while level and depth < MAX_DEPTH:
         level = [inner for outer in level for inner in _containers(outer)]
+        depth += 1
     return bool(level)
 
 
@@ -98,4 +104,5 @@ def _refuse(_constant: str) -> NoReturn:
     raise ValueError  # NaN and the infinities are not JSON (RFC 8259 section 6)
 
 
+_LONG = 10_000
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

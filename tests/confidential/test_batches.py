@@ -1,5 +1,6 @@
 import base64
 import struct
+import sys
 
 import pytest
 from hypothesis import given
@@ -96,6 +97,14 @@ def test_base64_and_numbers_give_the_same_python_floats():
     text = vectors(answer((0, packed(1, 0.5))), 1, dimensions=2)
     assert numbers == text == [[1.0, 0.5]]
     assert all(type(number) is float for number in numbers[0])
+
+
+def test_the_wire_is_little_endian_on_any_machine(monkeypatch):
+    other = {"little": "big", "big": "little"}[sys.byteorder]
+    swapped = base64.b64encode(struct.pack(">3f", 1, 0.5, -7)).decode()
+    assert vectors(answer((0, packed(1, 0.5, -7))), 1) == [[1.0, 0.5, -7.0]]
+    monkeypatch.setattr(sys, "byteorder", other)
+    assert vectors(answer((0, swapped)), 1) == [[1.0, 0.5, -7.0]]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atoma_confidential import _json
 from atoma_confidential._json import dump, parse_object
 from atoma_confidential.errors import Exposure, InvalidInputError, RemoteProtocolError
 
@@ -103,6 +104,27 @@ def test_what_is_too_deep_for_whoever_walks_it_is_refused(levels, what, inmost):
     deep = b'{"a": ' + b"[" * levels + inmost + b"]" * levels + b"}"
     with pytest.raises(RemoteProtocolError, match=f"It is {what}"):
         parse_object(deep, "It", Exposure.SEALED)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+@pytest.mark.parametrize("length", [0, _json._LONG])
+def test_depth_is_bounded_in_long_text_and_in_short(opening, length):
+    said = b'{"text": "' + b"x" * length + b'", "more": '
+    closing = b"]" if opening == b"[" else b"}"
+
+    def of(levels):
+        return said + opening * levels + b"0" + closing * levels + b"}"
+
+    assert parse_object(of(_json.MAX_DEPTH - 1), "It", Exposure.SEALED)["more"]
+    with pytest.raises(RemoteProtocolError, match="It is nested too deeply"):
+        parse_object(of(_json.MAX_DEPTH), "It", Exposure.SEALED)
+
+
+@pytest.mark.parametrize("extra", [b"[]", b"{}", b'"["', b'"{"', b"0"])
+def test_many_side_by_side_are_not_deep(extra):
+    listed = b",".join([extra] * _json._LONG)
+    value = parse_object(b'{"a":[' + listed + b"]}", "It", Exposure.SEALED)
+    assert len(value["a"]) == _json._LONG
 
 
 @given(values.filter(lambda value: not isinstance(value, dict)))
