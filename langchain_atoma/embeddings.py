@@ -55,7 +55,7 @@ class AtomaEmbeddings(AtomaConnection, Embeddings):
     text_instruction: str = ""
     """Put before each document, exactly as it stands."""
 
-    chunk_size: int = 100
+    chunk_size: int = 256
     """Texts in a request."""
 
     max_chunk_bytes: int = 200_000

@@ -76,10 +76,10 @@ class AtomaEmbeddings(AtomaConnection, BatchedEmbedding):
     """An identifier that the engine may log."""
 
     # As many requests as may be under way: blocking calls make one batch at a time.
-    embed_batch_size: int = Field(default=800, gt=0, le=2048)
+    embed_batch_size: int = Field(default=2048, gt=0, le=2048)
     """Texts that are announced, cached and limited in rate together."""
 
-    request_size: int = Field(default=100, gt=0, exclude=True)
+    request_size: int = Field(default=256, gt=0, exclude=True)
     """Texts in a request."""
 
     request_bytes: int = Field(default=200_000, gt=0, exclude=True)

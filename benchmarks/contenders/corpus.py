@@ -101,7 +101,7 @@ class Corpus:
             self._documents(texts, texts // marks),
             Forgetful("benchmark"),
             self._sink,
-            batch_size=800,  # as many requests as may be under way, of 100 each
+            batch_size=2048,  # as many requests as may be under way, of 256 each
             cleanup=None,
             key_encoder="sha256",
         )

@@ -61,7 +61,7 @@ def plan_embedding(
     batches = plan(
         lengths,
         # The plain endpoint takes one text at a time (protocol 2.1).
-        batch_size=parameters.get("batch_size", 100) if confidential else 1,
+        batch_size=parameters.get("batch_size", 256) if confidential else 1,
         batch_bytes=parameters.get("batch_bytes", 200_000),
     )
     on_batch = parameters.get("on_batch") or (lambda _count: None)

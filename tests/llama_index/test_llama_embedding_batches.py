@@ -84,7 +84,7 @@ def test_by_default_a_batch_has_as_many_requests_as_may_be_under_way(
     make_atoma, make_embeddings, engine
 ):
     busy = Busy(engine, 8)
-    text_batch(make_embeddings(make_atoma(backend=busy)), ["x"] * 800)
+    text_batch(make_embeddings(make_atoma(backend=busy)), ["x"] * 2048)
     assert busy.most == 8
     assert len(engine.asked) == 8
 
