@@ -12,7 +12,7 @@ from ._answered import Answer
 from ._batches import vectors_of
 from ._flow import exchange
 from ._request import Request, embedding_request
-from ._session import Flow, Session
+from ._session import Flow, Session, Work
 from .attestation import AttestationResult
 from .errors import (
     ConfidentialError,
@@ -138,12 +138,14 @@ def _embed(
 ) -> Flow[Part]:
     decoys = options.decoys()
     answer = yield from exchange(session, options.request(texts + decoys), sending)
-    vectors = vectors_of(
+    work = partial(
+        vectors_of,
         answer.body,
         count=len(texts) + len(decoys),
         dimensions=options.dimensions,
         exposure=options.exposure,
     )
+    vectors: list[list[float]] = yield Work(work, size=len(answer.opened))
     return _part(answer, vectors[: len(texts)])
 
 

@@ -1,6 +1,6 @@
 """The one exchange: lock, appraise, seal, send, open; repeated where that is safe.
 
-Generators that yield what is to be done (`Send`, `Sleep`, `Alone`, `Aside`, `Begin`)
+Generators that yield what is to be done (`Send`, `Sleep`, `Work`, `Alone` and more)
 and are resumed with what came of it. No I/O, no clock and no framework live here; the
 shells, `client` and `async_client`, hold no decision of the protocol.
 """
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from . import _wire
 from ._ahead import lock_of, take_ahead, taken_ahead
@@ -19,7 +20,7 @@ from ._attempts import repeated, succeed
 from ._canary import canary_request, send_canary
 from ._reply import Opened, StreamOpener, check_answer, open_answer
 from ._request import Request
-from ._session import Alone, Begin, Begun, Flow, Reply, Send, Session, Shown
+from ._session import Alone, Begin, Begun, Flow, Reply, Send, Session, Shown, Work
 from ._signatures import Signatures
 from ._wire import Lease
 from .attestation import AttestationResult
@@ -235,7 +236,7 @@ class _Exchange:
             yield from take_ahead(self._session, self._request)
             reply = yield from self._make(send, node.lease)
             try:
-                opened = open_answer(reply.body, opener, self._request.endpoint)
+                opened = cast("Opened", (yield self._open(reply.body, opener)))
             except OpenError:
                 self._unopened = _Unopened(node.lease, opener, reply.body)
                 raise
@@ -250,6 +251,10 @@ class _Exchange:
             node.why,
             signatures.receipt(opened, issued_at=int(session.now())),
         )
+
+    def _open(self, body: bytes, opener: Opener) -> Work:
+        work = partial(open_answer, body, opener, self._request.endpoint)
+        return Work(work, size=len(body))
 
     def _recover(self, lease: Lease) -> Opened | None:
         """Try a new key of the same node on an answer that did not open (4.7)."""
@@ -336,7 +341,9 @@ class _Exchange:
 
     def _plain_whole(self, *, stream: str) -> Flow[Answer]:
         reply = yield from self._send_plain(stream=False)
-        body = check_answer(reply.body, self._request.endpoint, Exposure.PLAIN)
+        endpoint = self._request.endpoint
+        work = partial(check_answer, reply.body, endpoint, Exposure.PLAIN)
+        body = cast("dict[str, Any]", (yield Work(work, size=len(reply.body))))
         return Answer(body, Verdict.plain(stream), reply.body)
 
     def _send_plain(self, *, stream: bool) -> Flow[Reply]:

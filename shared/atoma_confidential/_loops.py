@@ -1,13 +1,30 @@
-"""A value for each event loop, where loops may run in several threads at once."""
+"""Values for event loops, and work beside them."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-__all__ = ["LoopLocal"]
+__all__ = ["LoopLocal", "computed"]
 
 T = TypeVar("T")
+
+LARGE = 256 * 1024
+"""Bytes; to open and read them takes milliseconds."""
+
+
+async def computed(work: Callable[[], T], *, size: int) -> T:
+    """Return what some work returns; on a thread where it would hold up the loop.
+
+    The thread holds the interpreter's lock, but hands it over every few milliseconds.
+    Work that nobody waits for any more ends by itself.
+
+    Args:
+        work: What to do.
+        size: Bytes that are worked on.
+    """
+    return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 class LoopLocal(Generic[T]):

@@ -26,6 +26,7 @@ __all__ = [
     "Send",
     "Session",
     "Sleep",
+    "Work",
 ]
 
 AGENT = "atoma-confidential"
@@ -108,6 +109,20 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Work:
+    """Work for the shell to do where it keeps nobody waiting.
+
+    It resumes with what it returns, or throws what it raises.
+
+    Attributes:
+        size: Bytes that are worked on.
+    """
+
+    do: Callable[[], Any]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply:
     """What a server answered; header names in lower case.
 
@@ -148,9 +163,9 @@ class Begun:
 
 
 T = TypeVar("T")
-Flow: TypeAlias = Generator[Send | Sleep | Alone | Aside | Begin, Any, T]
-"""Resumed with the `Reply` to a `Send`, with the result of `Alone` steps, and with what
-has `Begun`."""
+Flow: TypeAlias = Generator[Send | Sleep | Alone | Aside | Work | Begin, Any, T]
+"""Resumed with the `Reply` to a `Send`, with the result of `Alone` steps or of `Work`,
+and with what has `Begun`."""
 
 
 @dataclass(slots=True, repr=False)

@@ -33,12 +33,12 @@ from ._http import (
     was_closed,
 )
 from ._live import LiveChunks
-from ._loops import LoopLocal
+from ._loops import LoopLocal, computed
 from ._plan import EmbeddingPlan, plan_embedding
 from ._pools import AsyncPoolTransport
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep, Work
 from ._settings import ClientSettings, Connection, connection_of
 from ._turns import TaskTurns
 from ._watch import Watch, operation_of
@@ -214,7 +214,7 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(
+    async def _drive(  # noqa: C901 - a case for each step
         self,
         flow: Flow[T],
         watched: Watch,
@@ -239,6 +239,8 @@ class AsyncClient:
                             result = await self._alone(step, watched, outcome, attempt)
                         case Aside():
                             (await self._loop()).begin(self._take(step))
+                        case Work():
+                            result = await computed(step.do, size=step.size)
                         case Begin():
                             result = await self._read_first(step, outcome or Outcome())
                         case _:

@@ -38,7 +38,7 @@ from ._live import live_chunks
 from ._plan import EmbeddingPlan, plan_embedding
 from ._reply import as_chunks
 from ._request import Request, chat_request
-from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep
+from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep, Work
 from ._settings import ClientSettings, connection_of
 from ._threads import side_by_side
 from ._turns import ThreadTurns
@@ -272,7 +272,9 @@ class Client:
             plan.on_batch(len(plan.batches[index]))
         return [parts[index] for index in range(len(plan.batches))]
 
-    def _drive(self, flow: Flow[T], watched: Watch, attempt: int = 1) -> T:
+    def _drive(  # noqa: C901 - a case for each step
+        self, flow: Flow[T], watched: Watch, attempt: int = 1
+    ) -> T:
         """Run a flow to its result."""
         result: Any = None
         failure: ConfidentialError | None = None
@@ -291,6 +293,8 @@ class Client:
                             result = self._alone(step, watched, attempt)
                         case Aside():
                             self._begin(step)
+                        case Work():
+                            result = step.do()
                         case Begin():
                             result = self._read_first(step)
                         case _:

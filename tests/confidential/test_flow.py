@@ -26,6 +26,7 @@ from atoma_confidential._session import (
     Send,
     Session,
     Sleep,
+    Work,
 )
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -43,6 +44,8 @@ def flat(flow):
             try:
                 if isinstance(step, Alone):
                     result = yield from flat(step.steps)
+                elif isinstance(step, Work):
+                    result = step.do()
                 else:
                     result = yield step
             except ConfidentialError as error:

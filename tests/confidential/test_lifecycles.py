@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import multiprocessing
+import threading
 import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 import atoma_confidential as ac
+from atoma_confidential import _flow
+from atoma_confidential._reply import open_answer
 
 CHAT = "meta-llama/Llama-3.3-70B-Instruct"
 EMBEDDING = "intfloat/multilingual-e5-large-instruct"
@@ -163,6 +166,78 @@ async def test_a_forgotten_stream_is_closed_by_its_loop(atoma):
         gc.collect()
         await asyncio.sleep(0)
         assert (await client.chat(MESSAGES, model=CHAT)).verdict.sealed
+
+
+@pytest.fixture
+def opened_on(monkeypatch):
+    """The threads on which answers are opened, one for each."""
+    threads = []
+
+    def noted(*args):
+        threads.append(threading.current_thread())
+        return open_answer(*args)
+
+    monkeypatch.setattr(_flow, "open_answer", noted)
+    return threads
+
+
+MANY = [f"Deed number {i} of the notary of Iphofen, the longer." for i in range(256)]
+
+
+async def test_a_large_answer_is_opened_beside_the_loop(atoma, opened_on, no_plaintext):
+    no_plaintext(*MANY)
+    async with ac.AsyncClient(**settings(atoma)) as client:
+        await client.embed("Deed", model=EMBEDDING)
+        reply = await client.embed(MANY, model=EMBEDDING)
+    small, large = opened_on
+    assert small is threading.current_thread()
+    assert large is not small
+    with ac.Client(**settings(atoma)) as blocking:
+        assert blocking.embed(MANY, model=EMBEDDING).vectors == reply.vectors
+    assert opened_on[2] is threading.current_thread()
+
+
+async def test_a_large_answer_that_does_not_open_is_an_error_as_any(
+    make_atoma, opened_on, no_plaintext
+):
+    atoma = make_atoma()
+    no_plaintext(*MANY)
+    atoma.faults.always("tag-tampered")
+    async with ac.AsyncClient(**settings(atoma), max_retries=0) as client:
+        with pytest.raises(ac.OpenError) as caught:
+            await client.embed(MANY, model=EMBEDDING)
+    assert opened_on
+    assert threading.current_thread() not in opened_on
+    assert caught.value.exposure is ac.Exposure.SEALED
+    assert caught.value.indices == range(len(MANY))
+
+
+async def test_a_call_may_be_cancelled_while_its_answer_is_opened(
+    atoma, monkeypatch, no_plaintext
+):
+    no_plaintext(*MANY)
+    begun, go_on, ended = asyncio.Event(), threading.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(*args):
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        opened = open_answer(*args)
+        ended.set()
+        return opened
+
+    async with ac.AsyncClient(**settings(atoma)) as client:
+        monkeypatch.setattr(_flow, "open_answer", slow)
+        call = asyncio.ensure_future(client.embed(MANY, model=EMBEDDING))
+        await begun.wait()  # the loop goes on meanwhile
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        monkeypatch.undo()
+        assert not ended.is_set()
+        go_on.set()
+        assert await asyncio.to_thread(ended.wait, 10)
+        assert (await client.embed("Deed", model=EMBEDDING)).verdict.sealed
 
 
 async def test_cancelling_a_batch_cancels_its_requests(make_atoma, no_plaintext):
