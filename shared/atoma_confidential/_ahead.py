@@ -2,29 +2,32 @@
 
 At most one waits for each model: whoever uses it has the next one taken. It is used by
 a first attempt only, for a repetition wants a key that was handed out after it failed.
+
+A request uses up whichever lock of the account runs out first of those that are large
+enough, and gives back what itself says (protocol 4.3, 4.4): units that a lock has more
+are lost. So none is smaller here than one that waits, and sizes are few.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from copy import copy
 
 from . import _wire
 from ._attempts import succeed
 from ._request import Request
 from ._session import Ahead, Alone, Aside, Flow, Send, Session
-from ._units import MAX_UNITS
-from .errors import ConfidentialError, Exposure, NodeKeyMissingError
+from .errors import Exposure, NodeKeyMissingError
 
-__all__ = ["lock_of", "take_ahead", "taken_ahead"]
+__all__ = ["lock_of", "take_ahead", "taken_ahead", "units_of"]
 
 LOCK_SECONDS = 60
 """How long a node stays reserved; the default of 5 is too short to seal and send."""
 
-USED_WITHIN = 45
-"""Seconds for which a lock waits for its request; the rest is for sending that."""
+SENDING_SECONDS = 15
+"""What is left of them for sending; a lock that has waited for longer is not used."""
 
-GROWTH = 32_768
-"""Compute units that a conversation may grow by from one request to the next."""
+LARGEST = 262_144
+"""Compute units above which none is taken: two are to leave room in a stack."""
 
 
 def lock_of(session: Session, model: str, *, units: int, before: Exposure) -> Send:
@@ -40,18 +43,30 @@ def lock_of(session: Session, model: str, *, units: int, before: Exposure) -> Se
     )
 
 
-def take_ahead(session: Session, request: Request) -> Flow[None]:
-    """Have the lock for the request after this one taken, unless one is there.
+def units_of(session: Session, request: Request) -> int:
+    """Return the compute units to reserve for a request that takes a lock itself.
 
-    It is for more units than this one needs, up to twice as many: conversations grow.
+    Where locks are taken ahead that is a power of two, for conversations grow, and no
+    less than one has that is still waiting.
     """
     if not _is_wanted(session, request):
+        return request.units
+    waiting = _waiting(session, request.model)
+    return max(_size(request), 0 if waiting is None else waiting.units)
+
+
+def take_ahead(session: Session, request: Request) -> Flow[None]:
+    """Have the lock for the request after this one taken, unless one is waiting."""
+    model, units = request.model, _size(request)
+    if not _is_wanted(session, request) or units > LARGEST:
         return
-    units = min(request.units + min(request.units, GROWTH), MAX_UNITS)
-    ahead = Ahead(units, until=session.now() + USED_WITHIN)
-    if session.ahead.setdefault(request.model, ahead) is ahead:
-        steps = _take(session, request.model, ahead)
-        yield Aside(request.model, steps)
+    if _waiting(session, model) is None:
+        session.ahead.pop(model, None)
+    until = session.now() + LOCK_SECONDS
+    ahead = Ahead(units, until, process=session.process())
+    if session.ahead.setdefault(model, ahead) is ahead:
+        send = lock_of(session, model, units=units, before=Exposure.NOTHING)
+        yield Aside(model, _in_turn(ahead, _take(ahead, send)))
 
 
 def taken_ahead(session: Session, request: Request) -> Flow[_wire.Lease | None]:
@@ -61,48 +76,64 @@ def taken_ahead(session: Session, request: Request) -> Flow[_wire.Lease | None]:
         NodeKeyMissingError: To take it has bought a stack in vain, and to take another
             could do so again (protocol 4.5).
     """
-    model = request.model
-    if not _is_wanted(session, request) or model not in session.ahead:
+    if not _is_wanted(session, request):
         return None
-    # One that is still under way is waited for: it may be buying a stack.
-    steps = _pop(session, model)
-    ahead = cast("Ahead | None", (yield Alone(_turn(model), steps)))
-    if ahead is None or ahead.outcome is None or session.now() > ahead.until:
+    ahead = session.ahead.pop(request.model, None)
+    if ahead is None or ahead.process != session.process():
         return None
-    if isinstance(ahead.outcome, ConfidentialError):
-        raise ahead.outcome
-    if ahead.units < request.units:
+    in_time = session.now() < ahead.until - SENDING_SECONDS
+    is_bad_news = isinstance(ahead.outcome, NodeKeyMissingError)
+    if not is_bad_news and (ahead.units < request.units or not in_time):
+        # It waits on, for a smaller request or to run out.
+        session.ahead.setdefault(request.model, ahead)
         return None
-    return _wire.parse_lease(ahead.outcome, units=ahead.units)
+    # One that is under way is waited for: it may be buying a stack.
+    yield from _in_turn(ahead, _give_up(ahead))
+    return _lease(ahead)
+
+
+def _lease(ahead: Ahead) -> _wire.Lease | None:
+    match ahead.outcome:
+        case None:
+            return None  # the request takes its own, and says what is wrong
+        case bytes(reply):
+            return _wire.parse_lease(reply, units=ahead.units)
+        case error:
+            raise error
 
 
 def _is_wanted(session: Session, request: Request) -> bool:
-    # An embedding request never gives back what its lock has too many (protocol 4.4).
+    # What an embedding request has reserved is never given back (protocol 4.4).
     return session.lock_ahead and request.endpoint is _wire.Endpoint.CHAT
 
 
-def _turn(model: str) -> str:
-    return f"ahead {model}"
+def _size(request: Request) -> int:
+    size = 1 << (request.units - 1).bit_length()
+    return size if size <= LARGEST else request.units
 
 
-def _pop(session: Session, model: str) -> Flow[Ahead | None]:
-    yield from ()
-    return session.ahead.pop(model, None)
+def _waiting(session: Session, model: str) -> Ahead | None:
+    """Return the lock that waits, also where it is not used any more."""
+    ahead = session.ahead.get(model)
+    return ahead if ahead is not None and session.now() < ahead.until else None
 
 
-def _take(session: Session, model: str, ahead: Ahead) -> Flow[None]:
-    send = lock_of(session, model, units=ahead.units, before=Exposure.NOTHING)
-    yield Alone(_turn(model), _taken(session, model, ahead, send))
+def _in_turn(ahead: Ahead, steps: Flow[None]) -> Flow[None]:
+    yield Alone(f"ahead {id(ahead)}", steps)
 
 
-def _taken(session: Session, model: str, ahead: Ahead, send: Send) -> Flow[None]:
+def _take(ahead: Ahead, send: Send) -> Flow[None]:
+    if ahead.given_up:
+        return
     try:
         reply = yield from succeed(send)
-        ahead.outcome = reply.body
     except NodeKeyMissingError as error:
-        ahead.outcome = error.with_traceback(None)
-    except ConfidentialError:
-        pass  # the next request takes its own, and says what is wrong
-    finally:
-        if ahead.outcome is None and session.ahead.get(model) is ahead:
-            session.ahead.pop(model, None)
+        ahead.outcome = copy(error)  # without what the traceback holds
+        raise
+    ahead.outcome = reply.body
+
+
+def _give_up(ahead: Ahead) -> Flow[None]:
+    """Let nobody begin to take it any more."""
+    ahead.given_up = True
+    yield from ()

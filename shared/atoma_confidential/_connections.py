@@ -1,17 +1,20 @@
-"""The connections of a blocking client, which may be used before a fork and after."""
+"""The connections of the clients: for each process, and for each event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 
 import httpx
 
 from ._deadline import DeadlineTransport
 from ._http import proxy_of, tls_context
+from ._pools import AsyncPoolTransport
+from ._turns import TaskTurns
 
-__all__ = ["Connections"]
+__all__ = ["Connections", "LoopConnections"]
 
 
 class Connections:
@@ -45,6 +48,54 @@ class Connections:
     def close(self) -> None:
         """Close this process's."""
         _close(self._made)
+
+
+class LoopConnections:
+    """What belongs to one event loop."""
+
+    def __init__(self, given: httpx.AsyncClient | None, base_url: str) -> None:
+        self.turns = TaskTurns()
+        self._given = given
+        self._base_url = base_url
+        self._own: dict[str | None, httpx.AsyncClient] = {}
+        self._beside: set[asyncio.Task[None]] = set()
+        self.lifetime = self._live(self._own, self._beside)
+
+    def http(self, origin: str | None) -> httpx.AsyncClient:
+        """Return what makes the connections to an origin; None is the base URL's."""
+        if self._given is not None:
+            return self._given
+        if origin not in self._own:
+            proxy = proxy_of(origin or self._base_url)
+            transport = AsyncPoolTransport(verify=tls_context(), proxy=proxy)
+            self._own[origin] = httpx.AsyncClient(transport=transport)
+        return self._own[origin]
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Do something beside what the caller does, at the longest until closing."""
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    @staticmethod
+    async def _live(
+        own: dict[str | None, httpx.AsyncClient], beside: set[asyncio.Task[None]]
+    ) -> AsyncGenerator[None, None]:
+        """Close the connections when the loop shuts its generators down.
+
+        `asyncio.run` does that; a client that outlives it is not told otherwise, and
+        its sockets would be found open by the garbage collector.
+        """
+        try:
+            yield
+        finally:
+            for task in beside:
+                task.cancel()
+            try:
+                await asyncio.gather(*beside, return_exceptions=True)
+            finally:
+                for client in own.values():
+                    await client.aclose()
 
 
 def _close(made: dict[tuple[int, str | None], httpx.Client]) -> None:

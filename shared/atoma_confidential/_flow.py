@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from . import _wire
-from ._ahead import lock_of, take_ahead, taken_ahead
+from ._ahead import lock_of, take_ahead, taken_ahead, units_of
 from ._answered import Answer, LiveAnswer
 from ._appraise import appraise
 from ._attempts import repeated, succeed
@@ -135,6 +135,7 @@ class _Exchange:
         self._probed = False
         self._is_first = True
         self._bought: dict[int, str | None] = {}
+        self._reserved = 0
         self.left = Exposure.NOTHING
 
     def sealed(self) -> Flow[Answer]:
@@ -197,6 +198,7 @@ class _Exchange:
             lease = yield from taken_ahead(self._session, self._request)
         if lease is None:
             lease = yield from self._reserve()
+        self._reserved = lease.units
         # A node may know a new stack by its digest only, which one lock is told.
         digest = self._bought.setdefault(lease.stack, lease.purchase)
         lease = replace(lease, purchase=lease.purchase or digest)
@@ -211,14 +213,16 @@ class _Exchange:
 
     def _reserve(self) -> Flow[Lease]:
         session, request = self._session, self._request
-        send = lock_of(session, request.model, units=request.units, before=self.left)
+        # No less than a lock of before, which may still be waiting (protocol 4.4).
+        units = max(units_of(session, request), self._reserved)
+        send = lock_of(session, request.model, units=units, before=self.left)
         reply: Reply | None = None
         if request.model not in session.locked:
             steps = self._reserve_first(send)
             reply = cast("Reply | None", (yield Alone(f"lock {request.model}", steps)))
         if reply is None:
             reply = yield from self._make(send)
-        return _wire.parse_lease(reply.body, units=request.units)
+        return _wire.parse_lease(reply.body, units=units)
 
     def _reserve_first(self, send: Send) -> Flow[Reply | None]:
         """Make the first lock for a model, unless another has done so (4.5)."""

@@ -50,8 +50,8 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
 
 def _parsed(data: bytes) -> Any:
     try:
-        # What else it would keep is what somebody has said.
-        return from_json(data, allow_inf_nan=False, cache_strings="keys")
+        # A cache would keep what somebody has said.
+        return from_json(data, allow_inf_nan=False, cache_strings="none")
     except ValueError:
         if b"\\ud" not in data and b"\\uD" not in data:
             raise

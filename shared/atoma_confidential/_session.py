@@ -98,7 +98,7 @@ class Alone:
 class Aside:
     """Steps for the shell to take beside the others, which do not wait for them.
 
-    It resumes at once, and with nothing; the steps raise nothing either.
+    It resumes at once, and with nothing; what the steps raise is nobody's.
 
     Attributes:
         model: What they are for.
@@ -174,13 +174,17 @@ class Ahead:
 
     Attributes:
         units: Compute units that it reserves.
-        until: Unix time after which it is no more used.
-        outcome: The reply's body; None while it is under way.
+        until: Unix time at which it runs out.
+        process: Who took it: it is used once, also where a process is forked.
+        outcome: The reply's body; None while it is under way, and where it failed.
+        given_up: Whether nobody wants it that is not under way yet.
     """
 
     units: int
     until: float
+    process: int = 0
     outcome: bytes | NodeKeyMissingError | None = None
+    given_up: bool = False
 
 
 @dataclass(slots=True, repr=False)
@@ -189,6 +193,7 @@ class Session:
 
     Attributes:
         now: Tells Unix time, in seconds.
+        process: Tells this process from its parent.
         attestation_url: Where the nodes' attestation records are; empty: nobody said.
         lock_ahead: Whether the lock for the next chat request is taken beforehand.
         signatures: Whose signatures are checked: of no answers, of whole ones, or of
@@ -211,6 +216,7 @@ class Session:
     signatures: SignatureMode = "whole"
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lock_ahead: bool = False
+    process: Callable[[], int] = lambda: 0
     nonces: dict[bytes, Shown] = field(default_factory=dict)
     probing: set[bytes] = field(default_factory=set)
     locked: set[str] = field(default_factory=set)
@@ -225,11 +231,6 @@ class Session:
         raise TypeError(
             "A client is not copied or pickled, for it holds the API key: make another."
         )
-
-    def leave_to_parent(self) -> None:
-        """Forget what a process that forks goes on to do itself."""
-        self.probing.clear()  # canaries come back to it
-        self.ahead.clear()  # a lock is used once
 
     def note_nonces(self, key: bytes, shown: Shown) -> None:
         """Remember what a node key has shown in a stream."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TypedDict, Unpack, get_args
 
@@ -44,7 +45,7 @@ class ClientSettings(TypedDict, total=False):
             `whole`, and `all` if the policy knows signers, where nothing else is taken.
         lock_ahead: Whether the lock for a further chat request is taken while one is
             being answered: for requests one after another over a slow line. The last
-            one then waits in vain, and holds compute units for a minute.
+            one waits in vain; what that costs is in docs/langchain.md.
         max_retries: Repetitions where the network is busy; 0 turns all repetitions off.
         timeout: Seconds for an answer, and of silence in a stream.
         stream_idle_timeout: Seconds between two events of a stream.
@@ -110,6 +111,7 @@ def connection_of(**settings: Unpack[ClientSettings]) -> Connection:
         ),
         signatures=_signatures(settings.get("signatures"), trust),
         retry=RetryPolicy(settings.get("max_retries", 2)),
+        process=os.getpid,
         lock_ahead=_switch(settings.get("lock_ahead", False), "lock_ahead"),
     )
     limits = Limits.of(

@@ -6,8 +6,8 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -16,6 +16,7 @@ import httpx
 
 from ._answered import Answer
 from ._appraise import appraise_anew
+from ._connections import LoopConnections
 from ._embed import Part, embed_batch
 from ._flow import (
     exchange,
@@ -28,19 +29,15 @@ from ._http import (
     Whole,
     as_failure,
     live_reply,
-    proxy_of,
-    tls_context,
     was_closed,
 )
 from ._live import LiveChunks
 from ._loops import LoopLocal, computed
 from ._plan import EmbeddingPlan, plan_embedding
-from ._pools import AsyncPoolTransport
 from ._reply import as_chunks
 from ._request import Request, chat_request
 from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep, Work
 from ._settings import ClientSettings, Connection, connection_of
-from ._turns import TaskTurns
 from ._watch import Watch, operation_of
 from ._wire import Model
 from .attestation import AttestationResult
@@ -95,7 +92,7 @@ class AsyncClient:
     ) -> None:
         self._connection = connection
         self._given = http_client
-        self._loops = LoopLocal[_Loop]()
+        self._loops = LoopLocal[LoopConnections]()
 
     async def chat(
         self,
@@ -267,7 +264,10 @@ class AsyncClient:
             return await self._drive(step.steps, watched, outcome, attempt)
 
     async def _take(self, step: Aside) -> None:
-        with self._connection.watch("lock_ahead", step.model) as watched:
+        with (
+            suppress(Exception),  # a request that takes its own lock meets it as well
+            self._connection.watch("lock_ahead", step.model) as watched,
+        ):
             await self._drive(step.steps, watched)
 
     async def _send(self, send: Send) -> Reply:
@@ -312,10 +312,12 @@ class AsyncClient:
             failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
-    async def _loop(self) -> _Loop:
+    async def _loop(self) -> LoopConnections:
         state = self._loops.get()
         if state is None:
-            state = self._loops.set(_Loop(self._given, self._connection.base_url))
+            state = self._loops.set(
+                LoopConnections(self._given, self._connection.base_url)
+            )
             # Starting the generator is what ties it to the loop.
             await anext(state.lifetime)
         return state
@@ -355,49 +357,3 @@ def _check_wanted(outcome: Outcome | None, send: Send) -> None:
     """Send nothing more for a stream that was closed before it began."""
     if outcome is not None and outcome.closed:
         raise was_closed(send.before, "stream")
-
-
-class _Loop:
-    """What belongs to one event loop."""
-
-    def __init__(self, given: httpx.AsyncClient | None, base_url: str) -> None:
-        self.turns = TaskTurns()
-        self._given = given
-        self._base_url = base_url
-        self._own: dict[str | None, httpx.AsyncClient] = {}
-        self._beside: set[asyncio.Task[None]] = set()
-        self.lifetime = self._live(self._own, self._beside)
-
-    def http(self, origin: str | None) -> httpx.AsyncClient:
-        """Return what makes the connections to an origin; None is the base URL's."""
-        if self._given is not None:
-            return self._given
-        if origin not in self._own:
-            proxy = proxy_of(origin or self._base_url)
-            transport = AsyncPoolTransport(verify=tls_context(), proxy=proxy)
-            self._own[origin] = httpx.AsyncClient(transport=transport)
-        return self._own[origin]
-
-    def begin(self, work: Coroutine[None, None, None]) -> None:
-        """Do something beside what the caller does, at the longest until closing."""
-        task = asyncio.ensure_future(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-
-    @staticmethod
-    async def _live(
-        own: dict[str | None, httpx.AsyncClient], beside: set[asyncio.Task[None]]
-    ) -> AsyncGenerator[None, None]:
-        """Close the connections when the loop shuts its generators down.
-
-        `asyncio.run` does that; a client that outlives it is not told otherwise, and
-        its sockets would be found open by the garbage collector.
-        """
-        try:
-            yield
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            for client in own.values():
-                await client.aclose()

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -85,9 +85,9 @@ class Client:
     ) -> None:
         self._connection = connection_of(**settings)
         self._given = http_client
-        self._own = Connections(
-            self._connection.base_url, self._connection.session.leave_to_parent
-        )
+        session = self._connection.session
+        # Canaries of a parent process come back to the parent.
+        self._own = Connections(self._connection.base_url, session.probing.clear)
         self._turns: dict[int, ThreadTurns] = {}
 
     def chat(
@@ -320,10 +320,14 @@ class Client:
 
     def _begin(self, step: Aside) -> None:
         def run() -> None:
-            with self._connection.watch("lock_ahead", step.model) as watched:
+            with (
+                suppress(Exception),  # a request that takes its own lock meets it too
+                self._connection.watch("lock_ahead", step.model) as watched,
+            ):
                 self._drive(step.steps, watched)
 
-        threading.Thread(target=run, name="atoma-ahead", daemon=True).start()
+        with suppress(RuntimeError):  # no more threads: likewise
+            threading.Thread(target=run, name="atoma-ahead", daemon=True).start()
 
     def _send(self, send: Send) -> Reply:
         http = self._own.to(send.origin) if self._given is None else self._given

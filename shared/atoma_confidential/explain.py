@@ -18,7 +18,7 @@ from . import _wire
 from ._flow import exchange, exchange_stream
 from ._json import dump
 from ._request import Request
-from ._session import Alone, Flow, Reply, Send, Session
+from ._session import Alone, Aside, Flow, Reply, Send, Session
 from .attestation import TrustPolicy
 
 __all__ = ["RANDOM", "Crossing", "Explanation", "explain"]
@@ -134,7 +134,6 @@ def _rehearsed(session: Session, request: Request, *, stream: bool) -> list[Send
         probing=set(),
         locked=set(),
         warned=set(),
-        lock_ahead=False,
         ahead={},
     )
 
@@ -173,6 +172,9 @@ def _take(flow: Flow[Any], key: bytes, sends: list[Send]) -> Any:
             step = flow.send(result)
             if isinstance(step, Alone):
                 result = _take(step.steps, key, sends)
+                continue
+            if isinstance(step, Aside):
+                result = None
                 continue
             # A rehearsal asks a relay that never fails: there is nothing to wait for.
             send = cast("Send", step)

@@ -3,41 +3,57 @@
 import asyncio
 import base64
 import json
+import os
 import threading
 
 import httpx
 import pytest
-from shells import CHAT, MESSAGES, SECRET, locks, posts, reserved
+from observed import Telemetry
+from shells import CHAT, MESSAGES, SECRET, locks, posts
 
 import atoma_confidential as ac
-from atoma_confidential import _ahead
-from atoma_confidential._ahead import take_ahead, taken_ahead
+from atoma_confidential._ahead import take_ahead, taken_ahead, units_of
 from atoma_confidential._embed import EmbeddingOptions
 from atoma_confidential._request import chat_request
 from atoma_confidential._session import Ahead, Alone, Aside, Reply, Session
 
 KEY = base64.b64encode(bytes(range(32))).decode()
-LOCKED = {"public_key": KEY, "node_small_id": 1, "stack_small_id": 2}
+LOCKED = json.dumps({"public_key": KEY, "node_small_id": 1, "stack_small_id": 2})
 NOW = 1e9
+
+
+@pytest.fixture
+def telemetry():
+    with Telemetry() as telemetry:
+        yield telemetry
 
 
 def said_all(replies):
     return all("4711" in r.body["choices"][0]["message"]["content"] for r in replies)
 
 
-def test_each_request_but_the_first_finds_its_lock(make_atoma, connect):
+def store_of(shell):
+    return shell.client._connection.session.ahead
+
+
+def lost(atoma):
+    """Return the units that are reserved, and will be for ever (protocol 4.4)."""
+    held = (sum(lock.units for lock in stack.locks) for stack in atoma.stacks)
+    return sum(stack.reserved for stack in atoma.stacks) - sum(held)
+
+
+def test_each_request_but_the_first_finds_its_lock(make_atoma, connect, telemetry):
     atoma = make_atoma()
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(4))
-    own, *others = reserved(atoma)
-    assert others == [2 * own] * 3
+    assert telemetry.waited == [1, 0, 0, 0]
     assert len(locks(atoma)) in {4, 5}  # the loop may end before the last is sent
 
 
-def test_nobody_who_did_not_ask_for_it_has_a_lock_taken(make_atoma, connect):
+def test_nobody_who_did_not_ask_for_it_has_a_lock_taken(make_atoma, connect, telemetry):
     atoma = make_atoma()
     assert said_all(connect(atoma).chat_in_turn(3))
+    assert telemetry.waited == [1, 1, 1]
     assert len(locks(atoma)) == 3
-    assert len(set(reserved(atoma))) == 1
 
 
 @pytest.mark.parametrize("mode", ["live", "buffered"])
@@ -46,8 +62,7 @@ def test_streams_find_theirs_as_well(make_atoma, connect, mode):
     atoma = make_atoma()
     shell = connect(atoma, lock_ahead=True, stream_mode=mode)
     shell.chat_in_turn(1)
-    store = shell.client._connection.session.ahead
-    store[CHAT] = Ahead(10**5, until=float("inf"), outcome=b"not JSON")
+    store_of(shell)[CHAT] = waiting(until=float("inf"), outcome=b"not JSON")
     with pytest.raises(ac.RemoteProtocolError, match="The lock answer"):
         shell.stream()  # which has taken it, for it has read it
     shell.stream()
@@ -69,14 +84,15 @@ def test_there_are_none_in_clear(make_atoma, connect):
 
 @pytest.mark.parametrize("fault", ["lock-503", "lock-402", "lock-429", "lock-422"])
 def test_where_none_can_be_taken_the_request_takes_its_own(
-    make_atoma, connect, delays, fault
+    make_atoma, connect, delays, telemetry, fault
 ):
     atoma = make_atoma()
     atoma.faults.once(fault, skip=1)
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(2))
-    own, other = reserved(atoma)
-    assert own == other
+    assert telemetry.waited == [1, 1]
     assert delays == []
+    errors = [call.attributes.get("error.type") for call in telemetry.calls]
+    assert any(errors)  # and whoever looks can see why
 
 
 def test_a_stack_that_was_bought_in_vain_is_not_bought_again(
@@ -92,12 +108,14 @@ def test_a_stack_that_was_bought_in_vain_is_not_bought_again(
     assert said_all(shell.chat_in_turn(1))  # and is said once
 
 
-def test_one_that_ran_out_is_replaced_by_the_requests_own(make_atoma, connect, delays):
+def test_one_that_ran_out_is_replaced_by_the_requests_own(
+    make_atoma, connect, delays, telemetry
+):
     atoma = make_atoma()
     atoma.faults.once("lock-expired", skip=1)
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(2))
-    own, ahead, again = reserved(atoma)
-    assert (ahead, again) == (2 * own, own)
+    assert telemetry.waited == [1, 1]
+    assert len(posts(atoma)) == 3
     assert delays == [0]
 
 
@@ -106,8 +124,7 @@ def test_its_key_is_appraised_like_any_other(make_atoma, connect):
     pinned = ac.TrustPolicy.pinned(keys=[atoma.node_public_key])
     shell = connect(atoma, lock_ahead=True, trust=pinned)
     shell.chat_in_turn(1)
-    theirs = json.dumps(LOCKED).encode()
-    shell.client._connection.session.ahead[CHAT] = Ahead(10**6, 1e12, theirs)
+    store_of(shell)[CHAT] = waiting(until=float("inf"))
     with pytest.raises(ac.AttestationError):
         shell.chat_in_turn(1)
     assert len(posts(atoma)) == 1
@@ -128,21 +145,77 @@ class Held(httpx.HTTPTransport):
         return super().handle_request(request)
 
 
-def test_the_answer_does_not_wait_for_it_and_the_next_request_does(make_atoma):
-    atoma = make_atoma()
-    held = Held()
+@pytest.fixture
+def held(make_atoma):
+    """Return a local Atoma, what holds the second lock, and a client on that."""
+    atoma, transport = make_atoma(), Held()
     settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
     with (
-        httpx.Client(transport=held) as http,
+        httpx.Client(transport=transport) as http,
         ac.Client(**settings, lock_ahead=True, http_client=http) as client,
     ):
-        client.chat(MESSAGES, model=CHAT)
-        assert len(locks(atoma)) == 1
-        threading.Timer(0.2, held.go_on.set).start()
-        client.chat(MESSAGES, model=CHAT)
-        own, ahead = reserved(atoma)
-        assert ahead == 2 * own
-        client._connection.session.ahead.pop(CHAT, None)
+        yield atoma, transport, client
+        transport.go_on.set()
+
+
+def test_the_answer_does_not_wait_for_it_and_the_next_request_does(held, telemetry):
+    atoma, transport, client = held
+    client.chat(MESSAGES, model=CHAT)
+    assert len(locks(atoma)) == 1
+    threading.Timer(0.2, transport.go_on.set).start()
+    client.chat(MESSAGES, model=CHAT)
+    assert telemetry.waited == [1, 0]
+
+
+def test_only_one_request_waits_for_it(held, telemetry):
+    _, transport, client = held
+    client.chat(MESSAGES, model=CHAT)
+    waits = threading.Thread(target=lambda: client.chat(MESSAGES, model=CHAT))
+    waits.start()
+    while CHAT in client._connection.session.ahead:
+        waits.join(0.001)
+    client.chat(MESSAGES, model=CHAT)
+    assert waits.is_alive()
+    transport.go_on.set()
+    waits.join(30)
+    assert telemetry.waited == [1, 1, 0]
+
+
+class Refusing(httpx.HTTPTransport):
+    """Fails the second request for a lock as no transport of httpx does."""
+
+    locks = 0
+
+    def handle_request(self, request):
+        self.locks += request.url.path.endswith("/lock")
+        if request.url.path.endswith("/lock") and self.locks == 2:
+            raise LookupError("a transport of somebody's own")
+        return super().handle_request(request)
+
+
+def test_what_a_given_transport_raises_is_nobodys(make_atoma, telemetry):
+    atoma = make_atoma()
+    settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    with (
+        httpx.Client(transport=Refusing()) as http,
+        ac.Client(**settings, lock_ahead=True, http_client=http) as client,
+    ):
+        assert said_all([client.chat(MESSAGES, model=CHAT) for _ in range(2)])
+    assert telemetry.waited == [1, 1]
+
+
+def test_where_there_are_no_more_threads_there_is_no_lock(
+    make_atoma, telemetry, monkeypatch
+):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    atoma = make_atoma()
+    settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
+    with ac.Client(**settings, lock_ahead=True) as client:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert said_all([client.chat(MESSAGES, model=CHAT) for _ in range(2)])
+    assert telemetry.waited == [1, 1]
 
 
 class HeldForEver(httpx.AsyncHTTPTransport):
@@ -165,15 +238,27 @@ class HeldForEver(httpx.AsyncHTTPTransport):
 
 async def test_a_client_that_is_closed_waits_for_none(make_atoma):
     atoma = make_atoma()
-    held = HeldForEver()
+    transport = HeldForEver()
     settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
-    async with httpx.AsyncClient(transport=held) as http:
+    async with httpx.AsyncClient(transport=transport) as http:
         client = ac.AsyncClient(**settings, lock_ahead=True, http_client=http)
         await client.chat(MESSAGES, model=CHAT)
         async with asyncio.timeout(30):
             await client.aclose()
-        assert held.cancelled
-        assert client._connection.session.ahead == {}
+        assert transport.cancelled
+        await client.chat(MESSAGES, model=CHAT)  # takes its own
+        await client.aclose()
+
+
+def test_nothing_that_is_reserved_is_lost(make_atoma, connect, delays):
+    atoma = make_atoma()
+    shell = connect(atoma, lock_ahead=True)
+    atoma.faults.once("post-429", skip=2)
+    for words in (1, 9000, 1, 20_000, 1):  # now larger than what waits, now smaller
+        shell.chat([{"role": "user", "content": f"{SECRET} {'so ' * words}"}])
+        shell.chat_in_turn(2)
+    assert delays
+    assert lost(atoma) == 0
 
 
 @pytest.mark.parametrize("given", [1, "yes", None])
@@ -183,100 +268,120 @@ def test_it_is_a_switch(given):
 
 
 def session_of(**settings):
-    return Session("k", lambda: NOW, lock_ahead=True, **settings)
+    fields = {"lock_ahead": True, "process": os.getpid} | settings
+    return Session("k", lambda: NOW, **fields)
 
 
-def asked(units=10):
-    limit = {"max_tokens": units}
+def asked(tokens=10):
+    limit = {"max_tokens": tokens}
     return chat_request(
         MESSAGES, model="m", parameters=limit, extra_body=None, stream=False
     )
 
 
-def result_of(flow):
-    """Return what a flow returns that has nothing for its shell to do."""
-    return returned(flow, None)
+def waiting(**changes):
+    fields = {"units": 2**17, "until": NOW + 60, "process": os.getpid()}
+    return Ahead(**{**fields, "outcome": LOCKED.encode(), **changes})
 
 
-def returned(flow, result):
-    """Return what a flow returns once its step has come to this."""
-    with pytest.raises(StopIteration) as stopped:
-        flow.send(result)
-    return stopped.value.value
+def returned(flow):
+    """Return what a flow returns whose steps nobody else takes."""
+    try:
+        step = next(flow)
+        while True:
+            assert isinstance(step, Alone)
+            step = flow.send(returned(step.steps))
+    except StopIteration as stop:
+        return stop.value
 
 
-def inner(flow):
-    """Return the steps that a flow has taken alone, or aside."""
+def aside(flow):
+    """Return the steps that a flow has the shell take aside."""
     step = next(flow)
-    assert isinstance(step, Alone | Aside)
-    return step.steps
-
-
-def stored(session, **changes):
-    fields = {"units": 10**6, "until": NOW, "outcome": json.dumps(LOCKED).encode()}
-    session.ahead["m"] = ahead = Ahead(**fields | changes)
-    return ahead
+    assert isinstance(step, Aside)
+    turn = next(step.steps)
+    assert isinstance(turn, Alone)
+    return turn.steps
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_of_use"),
+    ("changes", "is_of_use", "waits_on"),
     [
-        ({}, True),
-        ({"until": NOW - 1}, False),
-        ({"units": 10}, False),
-        ({"outcome": None}, False),  # whoever took it is stuck
+        ({}, True, False),
+        ({"until": NOW + 15}, False, True),  # too late to send a request on it
+        ({"units": 2**6}, False, True),  # perhaps a smaller one comes
+        ({"process": 1}, False, False),  # its parent's
+        ({"outcome": None}, False, False),  # it failed, or was never begun
     ],
 )
-def test_one_is_used_in_time_and_where_it_is_large_enough(changes, is_of_use):
+def test_one_is_used_in_time_and_where_it_is_large_enough(changes, is_of_use, waits_on):
     session = session_of()
-    ahead = stored(session, **changes)
-    flow = taken_ahead(session, asked())
-    popped = result_of(inner(flow))
-    assert popped is ahead
-    lease = returned(flow, popped)
+    session.ahead["m"] = waiting(**changes)
+    lease = returned(taken_ahead(session, asked()))
     assert (lease is not None) is is_of_use
-    assert session.ahead == {}
+    assert ("m" in session.ahead) is waits_on
     if is_of_use:
-        assert (lease.units, lease.node, lease.stack) == (10**6, 1, 2)
+        assert (lease.units, lease.node, lease.stack) == (2**17, 1, 2)
 
 
-@pytest.mark.parametrize("given", [10, 100_000, 990_000])
-def test_it_is_for_more_units_but_never_more_than_a_stack_holds(given):
-    session, request = session_of(), asked(given)
-    inner(take_ahead(session, request))
-    units = session.ahead["m"].units
-    grown = min(2 * request.units, request.units + _ahead.GROWTH)
-    assert request.units < units == min(grown, 1_000_000)
+def test_a_stack_bought_in_vain_is_told_of_however_late():
+    session = session_of()
+    error = ac.NodeKeyMissingError("No key.", ac.Exposure.LOCK)
+    session.ahead["m"] = waiting(until=NOW - 100, outcome=error)
+    with pytest.raises(ac.NodeKeyMissingError):
+        returned(taken_ahead(session, asked()))
+    assert session.ahead == {}
+
+
+@pytest.mark.parametrize("tokens", [10, 9_000, 100_000, 250_000])
+def test_units_are_few_sizes_and_none_is_below_one_that_waits(tokens):
+    session, request = session_of(), asked(tokens)
+    units = units_of(session, request)
+    assert request.units <= units < 2 * request.units
+    assert units.bit_count() == 1
+    aside(take_ahead(session, request))
+    assert session.ahead["m"].units == units
+    assert units_of(session, asked(1)) == units
+    session.ahead["m"].until = NOW  # it has run out
+    assert units_of(session, asked(1)) < units or tokens == 10
+
+
+def test_a_large_request_has_none_for_two_would_fill_a_stack():
+    session, request = session_of(), asked(300_000)
+    assert units_of(session, request) == request.units
+    assert returned(take_ahead(session, request)) is None
 
 
 def test_there_is_one_at_a_time_for_a_model():
     session = session_of()
-    inner(take_ahead(session, asked()))
-    assert result_of(take_ahead(session, asked())) is None
-    session.leave_to_parent()
-    inner(take_ahead(session, asked()))
+    aside(take_ahead(session, asked()))
+    assert returned(take_ahead(session, asked())) is None
+    session.ahead["m"].until = NOW
+    aside(take_ahead(session, asked()))
 
 
 def test_an_embedding_request_has_none():
     session = session_of()
-    stored(session)
+    session.ahead["m"] = waiting()
     request = EmbeddingOptions(model="m").request([SECRET])
-    assert result_of(take_ahead(session, request)) is None
-    assert result_of(taken_ahead(session, request)) is None
+    assert returned(take_ahead(session, request)) is None
+    assert returned(taken_ahead(session, request)) is None
+    assert units_of(session, request) == request.units
 
 
-def test_what_failed_late_leaves_the_next_one_in_its_place():
+def test_one_that_is_not_begun_in_time_is_not_begun_any_more():
     session = session_of()
-    steps = inner(inner(take_ahead(session, asked())))
-    next(steps)
-    later = stored(session)  # the one before was given up
-    returned(steps, Reply(503, {}, b""))
-    assert session.ahead == {"m": later}
+    steps = aside(take_ahead(session, asked()))
+    assert returned(taken_ahead(session, asked())) is None
+    assert returned(steps) is None  # nothing is sent
 
 
-def test_one_that_is_cancelled_leaves_nothing_behind():
+def test_what_it_holds_of_an_error_is_no_traceback():
     session = session_of()
-    steps = inner(inner(take_ahead(session, asked())))
+    steps = aside(take_ahead(session, asked()))
+    ahead = session.ahead["m"]
     next(steps)
-    steps.close()
-    assert session.ahead == {}
+    body = json.dumps({"error": {"message": "Node public key not found"}}).encode()
+    with pytest.raises(ac.NodeKeyMissingError):
+        steps.send(Reply(500, {}, body))
+    assert ahead.outcome.__traceback__ is None

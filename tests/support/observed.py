@@ -71,6 +71,15 @@ class Telemetry:
         (call,) = self.calls
         return call
 
+    @property
+    def waited(self):
+        """How many locks each chat call took itself."""
+        chats = [c for c in self.calls if c.name.startswith("chat ")]
+        return [
+            sum(request.name == "atoma.lock" for request in self.below(chat))
+            for chat in chats
+        ]
+
     def below(self, span):
         parents = [(s, s.parent) for s in self.spans if s.parent is not None]
         return [s for s, parent in parents if parent.span_id == span.context.span_id]

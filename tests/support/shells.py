@@ -1,7 +1,6 @@
 """The two clients behind one face, and what the tests of both of them say."""
 
 import asyncio
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import atoma_confidential as ac
@@ -118,11 +117,6 @@ def posts(atoma, path="/v1/confidential/chat/completions"):
 
 def locks(atoma):
     return posts(atoma, "/v1/nodes/lock")
-
-
-def reserved(atoma):
-    """Return the units that each sealed chat request said to have reserved."""
-    return [json.loads(post.body)["num_compute_units"] for post in posts(atoma)]
 
 
 def record_requests(atoma):
