@@ -38,6 +38,7 @@ def told(connect, recorded_atoma, telemetry, delays):
     shell.models()
     shell.appraise(node=atoma.node.small_id, key=atoma.node_public_key)
     shell.probe_nonces()
+    connect(atoma, lock_ahead=True).chat_in_turn(2)
     atoma.faults.once("post-401")
     with pytest.raises(ac.AuthenticationError):
         shell.chat()
