@@ -49,11 +49,14 @@ BIN  := $(VENV)/bin
 UV    = UV_LINK_MODE=copy VIRTUAL_ENV="$(abspath $(1))" $(1)/bin/python -m uv pip --quiet
 
 export FOLDER FRAMEWORK QUESTION
+# Where it is set, each of the many processes of the tests would compile all that it
+# imports, and pytest each test.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo chat-page test lint types core core-slow core-rest others
-.PHONY: docs ecosystem release-check fuzz soak soak-index bulk-index
+.PHONY: help demo chat-page test ready environments lint types core core-slow core-rest
+.PHONY: others docs ecosystem release-check fuzz soak soak-index bulk-index
 .PHONY: bench bench-check clean
 
 help:
@@ -67,7 +70,14 @@ demo: $(VENV)/.demo
 chat-page: $(VENV)/.demo
 	@$(BIN)/python examples/chat_page/chat_page.py
 
-test: lint types core others ecosystem docs
+test: ready core others ecosystem
+
+# What needs one core only, or waits for a package registry, side by side.
+ready:
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+		lint types docs environments
+
+environments: $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready $(VENV_ECO)/.ready
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ Every request that any test sends is recorded here, whether it asked for it or n
 and searched for the canary when the test ends.
 """
 
+import gc
 import os
 import signal
 from dataclasses import dataclass, field
@@ -90,6 +91,18 @@ _TOTALS = pytest.StashKey[dict[str, int]]()
 
 # They mostly wait for installations: let the others run meanwhile.
 _FIRST = {"test_packaging.py", "test_official_sdk.py", "test_openai_sdk.py"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Let no collection of a test look through what all of them import."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -42,7 +42,8 @@ def run(*command, check=True, **options):
 def dist(tmp_path_factory):
     """Build the sdist, and the wheel from the sdist, as an index would get them."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    build = (sys.executable, "-m", "build", "--installer", "uv")
+    run(*build, "--outdir", folder, ROOT)
     return folder
 
 
@@ -56,14 +57,15 @@ class Environment:
     """A virtual environment outside the repository, with nothing of its variables."""
 
     def __init__(self, folder):
-        venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+        venv.create(folder, symlinks=os.name != "nt")
         self.folder = folder
         self.bin = folder / ("Scripts" if os.name == "nt" else "bin")
         self.python = self.bin / "python"
 
     def install(self, requirement):
-        quiet = ("--quiet", "--disable-pip-version-check")
-        run(self.python, "-m", "pip", "install", *quiet, requirement)
+        # NLTK, which LlamaIndex brings along, refuses to read what is linked.
+        options = ("--quiet", "--link-mode", "copy", "--python", self.python)
+        run(sys.executable, "-m", "uv", "pip", "install", *options, requirement)
 
     def run(self, *command, **options):
         kept = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}

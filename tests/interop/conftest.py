@@ -52,13 +52,11 @@ def _python_with(run, variable, folder, requirement, *others):
         assert not named, f"{variable} names no Python"
         run(sys.executable, "-m", "venv", python.parents[1])
     name, _, version = requirement.partition("==")
+    script = f"from importlib.metadata import version; print(version({name!r}))"
     shown = subprocess.run(  # noqa: S603  fixed commands
-        [str(python), "-m", "pip", "show", name],
-        capture_output=True,
-        text=True,
-        check=False,
+        [str(python), "-c", script], capture_output=True, text=True, check=False
     )
-    if f"\nVersion: {version}\n" not in shown.stdout:
+    if shown.stdout.strip() != version:
         quiet = ("-m", "pip", "--quiet", "--disable-pip-version-check")
         run(python, *quiet, "install", requirement, *others)
     return python
