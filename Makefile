@@ -107,13 +107,13 @@ core-rest: $(VENV)/.test
 # tests/test_packaging.py builds the wheel and installs it into an environment of
 # its own; tests/interop runs the official SDK in $(VENV_SDK), and the OpenAI SDK 3.x,
 # which LlamaIndex's classes do not take, in $(VENV_OPENAI). A file of tests stays in
-# one process, so that what it sets up once is set up once.
+# one process, so that what it sets up once is set up once. Some only wait, for limits
+# that are met or programs that are killed: so one process more than CI has cores.
 others: $(VENV)/.test $(VENV_SDK)/.ready $(VENV_OPENAI)/.ready
 	ATOMA_SDK_PYTHON="$(abspath $(VENV_SDK))/bin/python" \
 	ATOMA_OPENAI_PYTHON="$(abspath $(VENV_OPENAI))/bin/python" \
 		$(BIN)/pytest --ignore=tests/confidential --ignore=tests/ecosystem \
-		--numprocesses=auto --maxprocesses=4 \
-		--dist=loadfile --no-loadscope-reorder
+		--numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 # Real vector stores, agents, clusters and an engine, which are heavy, in an
 # environment of their own.

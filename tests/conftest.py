@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from scripted import ScriptedEngine
@@ -89,8 +90,13 @@ class Recorded:
 _TOTALS = pytest.StashKey[dict[str, int]]()
 
 
-# They mostly wait for installations: let the others run meanwhile.
-_FIRST = {"test_packaging.py", "test_official_sdk.py", "test_openai_sdk.py"}
+# The longest, and those that mostly wait: let the others run meanwhile.
+_FIRST = [
+    "reliability/test_faults.py",
+    "soak/test_soak.py",
+    "test_packaging.py",
+    "benchmarks/test_benchmarks.py",
+]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -106,7 +112,9 @@ def pytest_collection():
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in _FIRST)
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def pytest_configure(config):
