@@ -95,7 +95,7 @@ core: $(VENV)/.test
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
-CORE_SLOW := tests/confidential/attestation tests/confidential/test_each_byte.py
+CORE_SLOW := tests/confidential/test_each_byte.py
 
 core-slow: $(VENV)/.test
 	$(BIN)/coverage run --parallel-mode -m pytest $(CORE_SLOW)

@@ -124,6 +124,7 @@ def pytest_configure(config):
 
 
 def pytest_sessionfinish(session):
+    gc.unfreeze()  # what hypothesis reports in the end looks for who refers to what
     if hasattr(session.config, "workeroutput"):  # pytest-xdist's
         session.config.workeroutput["wire"] = session.config.stash[_TOTALS]
 
