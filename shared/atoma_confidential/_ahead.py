@@ -5,7 +5,7 @@ a first attempt only, for a repetition wants a key that was handed out after it 
 
 A request uses up whichever lock of the account runs out first of those that are large
 enough, and gives back what itself says (protocol 4.3, 4.4): units that a lock has more
-are lost. So none is smaller here than one that waits, and sizes are few.
+are lost. So no request reserves less than a lock that may still be there.
 """
 
 from __future__ import annotations
@@ -13,93 +13,84 @@ from __future__ import annotations
 from copy import copy
 
 from . import _wire
-from ._attempts import succeed
+from ._attempts import LOCK_SECONDS, lock_of, succeed
 from ._request import Request
-from ._session import Ahead, Alone, Aside, Flow, Send, Session
-from .errors import Exposure, NodeKeyMissingError
+from ._session import Ahead, Alone, Aside, Flow, Session
+from ._wire import Lease
+from .errors import NodeKeyMissingError
 
-__all__ = ["lock_of", "take_ahead", "taken_ahead", "units_of"]
+__all__ = ["take_ahead", "taken_ahead", "units_of"]
 
-LOCK_SECONDS = 60
-"""How long a node stays reserved; the default of 5 is too short to seal and send."""
+TAKING_SECONDS = 60
+"""For how long a lock may be under way: it may wait for a stack to be bought."""
 
 SENDING_SECONDS = 15
-"""What is left of them for sending; a lock that has waited for longer is not used."""
+"""What is left of a lock for sending; one that has waited for longer is not used."""
 
-LARGEST = 262_144
-"""Compute units above which none is taken: two are to leave room in a stack."""
-
-
-def lock_of(session: Session, model: str, *, units: int, before: Exposure) -> Send:
-    """Return the request for a lock."""
-    return Send(
-        "POST",
-        _wire.LOCK_PATH,
-        session.headers(),
-        _wire.lock_body(model, units=units, seconds=LOCK_SECONDS),
-        before=before,
-        exposure=Exposure.LOCK,  # by itself; `repeated` adds what left before
-        wait="lock",
-    )
+LARGEST = 65_536
+"""Compute units above which none is taken: a stack has room for fifteen of them."""
 
 
 def units_of(session: Session, request: Request) -> int:
     """Return the compute units to reserve for a request that takes a lock itself.
 
     Where locks are taken ahead that is a power of two, for conversations grow, and no
-    less than one has that is still waiting.
+    less than a lock has that was taken ahead and may not have run out yet.
     """
     if not _is_wanted(session, request):
         return request.units
-    waiting = _waiting(session, request.model)
-    return max(_size(request), 0 if waiting is None else waiting.units)
+    floor, until = session.floors.get(request.model, (0, 0.0))
+    return max(_size(request), floor if session.now() < until else 0)
 
 
 def take_ahead(session: Session, request: Request) -> Flow[None]:
-    """Have the lock for the request after this one taken, unless one is waiting."""
-    model, units = request.model, _size(request)
-    if not _is_wanted(session, request) or units > LARGEST:
+    """Have the lock for the request after this one taken, unless one is there."""
+    model, now = request.model, session.now()
+    if not _is_wanted(session, request) or _size(request) > LARGEST:
         return
-    if _waiting(session, model) is None:
-        session.ahead.pop(model, None)
-    until = session.now() + LOCK_SECONDS
-    ahead = Ahead(units, until, process=session.process())
-    if session.ahead.setdefault(model, ahead) is ahead:
-        send = lock_of(session, model, units=units, before=Exposure.NOTHING)
-        yield Aside(model, _in_turn(ahead, _take(ahead, send)))
+    last = session.ahead.get(model)
+    if last is not None and now < last.until:
+        return
+    until = now + TAKING_SECONDS + LOCK_SECONDS
+    ahead = Ahead(units_of(session, request), until, process=session.process())
+    if last is None and session.ahead.setdefault(model, ahead) is not ahead:
+        return  # another thread was quicker
+    session.ahead[model] = ahead
+    session.floors[model] = (ahead.units, until)
+    steps = _take(session, model, ahead)
+    yield Aside(model, _in_turn(model, steps))
 
 
-def taken_ahead(session: Session, request: Request) -> Flow[_wire.Lease | None]:
+def taken_ahead(session: Session, request: Request) -> Flow[Lease | None]:
     """Return the lock that was taken for this request; None if none is of use.
 
     Raises:
         NodeKeyMissingError: To take it has bought a stack in vain, and to take another
             could do so again (protocol 4.5).
     """
-    if not _is_wanted(session, request):
+    model = request.model
+    ahead = session.ahead.get(model) if _is_wanted(session, request) else None
+    if ahead is None or ahead.is_awaited or ahead.process != session.process():
         return None
-    ahead = session.ahead.pop(request.model, None)
-    if ahead is None or ahead.process != session.process():
-        return None
-    in_time = session.now() < ahead.until - SENDING_SECONDS
-    is_bad_news = isinstance(ahead.outcome, NodeKeyMissingError)
-    if not is_bad_news and (ahead.units < request.units or not in_time):
-        # It waits on, for a smaller request or to run out.
-        session.ahead.setdefault(request.model, ahead)
-        return None
-    # One that is under way is waited for: it may be buying a stack.
-    yield from _in_turn(ahead, _give_up(ahead))
-    return _lease(ahead)
+    if ahead.outcome is None:
+        # Waited for, and by one request only: it may be buying a stack.
+        ahead.is_awaited = True
+        yield from _in_turn(model, _nothing())
+        ahead.is_awaited = False
+    if not _is_of_use(session, request, ahead):
+        return None  # it waits on, for a smaller request or until it has run out
+    if session.ahead.pop(model, None) is not ahead:
+        return None  # another was quicker, and its own is lost to nobody
+    if isinstance(ahead.outcome, NodeKeyMissingError):
+        raise ahead.outcome
+    return ahead.outcome
 
 
-def _lease(ahead: Ahead) -> _wire.Lease | None:
-    match ahead.outcome:
-        case None:
-            return None  # the request takes its own, and says what is wrong
-        case bytes(reply):
-            return _wire.parse_lease(reply, units=ahead.units)
-        case error:
-            raise error
+def _is_of_use(session: Session, request: Request, ahead: Ahead) -> bool:
+    if isinstance(ahead.outcome, Lease):
+        in_time = session.now() < ahead.until - SENDING_SECONDS
+        return in_time and ahead.units >= request.units
+    return ahead.outcome is not None
 
 
 def _is_wanted(session: Session, request: Request) -> bool:
@@ -112,28 +103,23 @@ def _size(request: Request) -> int:
     return size if size <= LARGEST else request.units
 
 
-def _waiting(session: Session, model: str) -> Ahead | None:
-    """Return the lock that waits, also where it is not used any more."""
-    ahead = session.ahead.get(model)
-    return ahead if ahead is not None and session.now() < ahead.until else None
+def _in_turn(model: str, steps: Flow[None]) -> Flow[None]:
+    yield Alone(f"ahead {model}", steps)
 
 
-def _in_turn(ahead: Ahead, steps: Flow[None]) -> Flow[None]:
-    yield Alone(f"ahead {id(ahead)}", steps)
+def _nothing() -> Flow[None]:
+    yield from ()
 
 
-def _take(ahead: Ahead, send: Send) -> Flow[None]:
-    if ahead.given_up:
-        return
+def _take(session: Session, model: str, ahead: Ahead) -> Flow[None]:
     try:
-        reply = yield from succeed(send)
+        reply = yield from succeed(lock_of(session, model, units=ahead.units))
+        lease = _wire.parse_lease(reply.body, units=ahead.units)
+        ahead.until = session.now() + LOCK_SECONDS
+        ahead.outcome = lease
     except NodeKeyMissingError as error:
         ahead.outcome = copy(error)  # without what the traceback holds
         raise
-    ahead.outcome = reply.body
-
-
-def _give_up(ahead: Ahead) -> Flow[None]:
-    """Let nobody begin to take it any more."""
-    ahead.given_up = True
-    yield from ()
+    finally:
+        if ahead.outcome is None and session.ahead.get(model) is ahead:
+            del session.ahead[model]

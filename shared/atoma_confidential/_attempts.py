@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from . import _wire
 from ._session import Flow, Reply, Send, Session, Sleep
 from ._wire import Lease, status_error
 from .errors import ConfidentialError, Exposure, RemoteProtocolError, greater
 from .retry import Budget
 
-__all__ = ["repeated", "succeed"]
+__all__ = ["LOCK_SECONDS", "lock_of", "repeated", "succeed"]
+
+LOCK_SECONDS = 60
+"""How long a node stays reserved; the default of 5 is too short to seal and send."""
 
 T = TypeVar("T")
 
@@ -41,6 +45,21 @@ def repeated(
                 raise
             cause = type(error).__name__
         yield Sleep(delay, cause)
+
+
+def lock_of(
+    session: Session, model: str, *, units: int, before: Exposure = Exposure.NOTHING
+) -> Send:
+    """Return the request for a lock; `before` it, so much had left the process."""
+    return Send(
+        "POST",
+        _wire.LOCK_PATH,
+        session.headers(),
+        _wire.lock_body(model, units=units, seconds=LOCK_SECONDS),
+        before=before,
+        exposure=Exposure.LOCK,  # by itself; `repeated` adds what left before
+        wait="lock",
+    )
 
 
 def succeed(send: Send, lease: Lease | None = None) -> Flow[Reply]:

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, cast
 
 from . import _wire
-from ._ahead import lock_of, take_ahead, taken_ahead, units_of
+from ._ahead import take_ahead, taken_ahead, units_of
 from ._answered import Answer, LiveAnswer
 from ._appraise import appraise
-from ._attempts import repeated, succeed
+from ._attempts import lock_of, repeated, succeed
 from ._canary import canary_request, send_canary
 from ._reply import Opened, StreamOpener, check_answer, open_answer
 from ._request import Request
@@ -198,6 +198,8 @@ class _Exchange:
             lease = yield from taken_ahead(self._session, self._request)
         if lease is None:
             lease = yield from self._reserve()
+        else:
+            self.left = greater(self.left, Exposure.LOCK)  # it has, with that lock
         self._reserved = lease.units
         # A node may know a new stack by its digest only, which one lock is told.
         digest = self._bought.setdefault(lease.stack, lease.purchase)

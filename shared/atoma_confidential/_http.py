@@ -63,7 +63,7 @@ def proxy_of(base_url: str) -> str | None:
 
 
 _url = functools.lru_cache(maxsize=64)(httpx.URL)
-"""There are few, and to read one takes as long as to seal a request."""
+"""There are few, and each request has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from .errors import Exposure, InvalidInputError, RemoteProtocolError
 
-__all__ = ["dump", "once_each", "parse_object"]
+__all__ = ["dump", "has_more", "once_each", "parse_object"]
 
 MAX_DEPTH = 64
 """Objects and lists inside one another; engines nest nine deep. Frameworks copy and
@@ -39,7 +39,7 @@ def parse_object(data: bytes, what: str, exposure: Exposure) -> dict[str, Any]:
     """
     try:
         value = _parsed(data)
-        if _may_be_deep(data) and _is_deeper(value):
+        if has_more(data, _OPENING, MAX_DEPTH) and _is_deeper(value):
             raise RemoteProtocolError(f"{what} is nested too deeply.", exposure)
     except (ValueError, RecursionError):
         value = None
@@ -71,9 +71,22 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _may_be_deep(data: bytes) -> bool:
-    # To look at each byte of a long text takes longer than to walk what is in it.
-    return len(data) > _LONG or data.count(b"{") + data.count(b"[") > MAX_DEPTH
+def has_more(data: bytes, marks: tuple[bytes, ...], limit: int) -> bool:
+    """Return whether so many marks come, and more.
+
+    In a long text `find` skips what lies between two of them, where `count` looks at
+    each byte.
+    """
+    if len(data) < _LONG:
+        return len(data) > limit and sum(map(data.count, marks)) > limit
+    for mark in marks:
+        at = data.find(mark)
+        while at >= 0:
+            if not limit:
+                return True
+            limit -= 1
+            at = data.find(mark, at + 1)
+    return False
 
 
 def _is_deeper(value: Any) -> bool:
@@ -105,4 +118,5 @@ def _refuse(_constant: str) -> NoReturn:
 
 
 _LONG = 10_000
+_OPENING = (b"{", b"[")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -17,7 +17,7 @@ LARGE = 256 * 1024
 async def computed(work: Callable[[], T], *, size: int) -> T:
     """Return what some work returns; on a thread where it would hold up the loop.
 
-    The thread holds the interpreter's lock, but hands it over every few milliseconds.
+    The thread holds the interpreter's lock, but hands it over between two steps of it.
     Work that nobody waits for any more ends by itself.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn, TypeAlias, TypeVar
 
 from ._findings import Findings
 from ._reply import StreamOpener
+from ._wire import Lease
 from .attestation import TrustPolicy
 from .errors import ConfidentialityWarning, Exposure, NodeKeyMissingError
 from .parameters import SignatureMode, StreamMode
@@ -174,17 +175,17 @@ class Ahead:
 
     Attributes:
         units: Compute units that it reserves.
-        until: Unix time at which it runs out.
+        until: Unix time at which it surely has run out.
         process: Who took it: it is used once, also where a process is forked.
-        outcome: The reply's body; None while it is under way, and where it failed.
-        given_up: Whether nobody wants it that is not under way yet.
+        outcome: What came of it; None while it is under way.
+        is_awaited: Whether a request waits for it.
     """
 
     units: int
     until: float
     process: int = 0
-    outcome: bytes | NodeKeyMissingError | None = None
-    given_up: bool = False
+    outcome: Lease | NodeKeyMissingError | None = None
+    is_awaited: bool = False
 
 
 @dataclass(slots=True, repr=False)
@@ -205,6 +206,8 @@ class Session:
         locked: Models for which a lock has succeeded.
         warned: What has been warned of.
         ahead: The locks that were taken beforehand, by model.
+        floors: By model, the units that no request may reserve less than, and Unix time
+            until when.
     """
 
     api_key: str
@@ -222,6 +225,7 @@ class Session:
     locked: set[str] = field(default_factory=set)
     warned: set[str] = field(default_factory=set)
     ahead: dict[str, Ahead] = field(default_factory=dict)
+    floors: dict[str, tuple[int, float]] = field(default_factory=dict)
     findings: Findings = field(init=False)
 
     def __post_init__(self) -> None:

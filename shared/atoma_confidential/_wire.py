@@ -16,7 +16,7 @@ from typing import Any
 
 from . import errors
 from ._base64 import decoded
-from ._json import dump, parse_object
+from ._json import dump, has_more, parse_object
 from .envelope import DIGEST_BYTES, NONCE_BYTES, Envelope, Recipient
 from .errors import Exposure, RemoteProtocolError, StatusError
 
@@ -169,7 +169,7 @@ def parse_sealed(data: bytes) -> SealedReply:
     """
     # Only usage is nested, and base64 has no brackets: this bounds what is built of a
     # body whose size is for a ciphertext.
-    if len(data) > _MAX_MEMBERS and _has_too_many_members(data):
+    if has_more(data, (b"{", b"[", b","), _MAX_MEMBERS):
         raise _off_contract("The answer has too many members", Exposure.SEALED)
     fields = parse_object(data, "The answer", Exposure.SEALED)
     ciphertext = _binary(fields, CIPHERTEXT, Exposure.SEALED)
@@ -181,19 +181,6 @@ def parse_sealed(data: bytes) -> SealedReply:
         digest=_binary(fields, "response_hash", Exposure.SEALED, _DIGEST_SIZES),
         signature=_binary(fields, "signature", Exposure.SEALED, _SIGNATURE_SIZES),
     )
-
-
-def _has_too_many_members(data: bytes) -> bool:
-    """Count up to the limit: `find` skips a ciphertext, `bytes.count` walks it."""
-    left = _MAX_MEMBERS
-    for mark in (b"{", b"[", b","):
-        at = data.find(mark)
-        while at >= 0:
-            if not left:
-                return True
-            left -= 1
-            at = data.find(mark, at + 1)
-    return False
 
 
 def parse_models(data: bytes) -> list[Model]:

@@ -265,7 +265,7 @@ class AsyncClient:
 
     async def _take(self, step: Aside) -> None:
         with (
-            suppress(Exception),  # a request that takes its own lock meets it as well
+            suppress(Exception),  # nobody's, and whoever looks is told by the watch
             self._connection.watch("lock_ahead", step.model) as watched,
         ):
             await self._drive(step.steps, watched)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, suppress
+from contextvars import copy_context
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -321,13 +322,14 @@ class Client:
     def _begin(self, step: Aside) -> None:
         def run() -> None:
             with (
-                suppress(Exception),  # a request that takes its own lock meets it too
+                suppress(Exception),  # nobody's, and whoever looks is told by the watch
                 self._connection.watch("lock_ahead", step.model) as watched,
             ):
                 self._drive(step.steps, watched)
 
         with suppress(RuntimeError):  # no more threads: likewise
-            threading.Thread(target=run, name="atoma-ahead", daemon=True).start()
+            run_here = partial(copy_context().run, run)
+            threading.Thread(target=run_here, name="atoma-ahead", daemon=True).start()
 
     def _send(self, send: Send) -> Reply:
         http = self._own.to(send.origin) if self._given is None else self._given

@@ -135,6 +135,7 @@ def _rehearsed(session: Session, request: Request, *, stream: bool) -> list[Send
         locked=set(),
         warned=set(),
         ahead={},
+        floors={},
     )
 
     def run() -> list[Send]:
@@ -174,7 +175,7 @@ def _take(flow: Flow[Any], key: bytes, sends: list[Send]) -> Any:
                 result = _take(step.steps, key, sends)
                 continue
             if isinstance(step, Aside):
-                result = None
+                result = _take(step.steps, key, sends)
                 continue
             # A rehearsal asks a relay that never fails: there is nothing to wait for.
             send = cast("Send", step)

@@ -107,7 +107,7 @@ def test_what_is_too_deep_for_whoever_walks_it_is_refused(levels, what, inmost):
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-@pytest.mark.parametrize("length", [0, _json._LONG])
+@pytest.mark.parametrize("length", [0, 10_000])
 def test_depth_is_bounded_in_long_text_and_in_short(opening, length):
     said = b'{"text": "' + b"x" * length + b'", "more": '
     closing = b"]" if opening == b"[" else b"}"
@@ -122,9 +122,16 @@ def test_depth_is_bounded_in_long_text_and_in_short(opening, length):
 
 @pytest.mark.parametrize("extra", [b"[]", b"{}", b'"["', b'"{"', b"0"])
 def test_many_side_by_side_are_not_deep(extra):
-    listed = b",".join([extra] * _json._LONG)
+    listed = b",".join([extra] * 10_000)
     value = parse_object(b'{"a":[' + listed + b"]}", "It", Exposure.SEALED)
-    assert len(value["a"]) == _json._LONG
+    assert len(value["a"]) == 10_000
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("beside", ['"x"', '"\\ud800"'])
+def test_what_is_no_number_of_json_is_refused(number, beside):
+    with pytest.raises(RemoteProtocolError):
+        parse_object(f'{{"a":{number},"b":{beside}}}'.encode(), "It", Exposure.SEALED)
 
 
 @given(values.filter(lambda value: not isinstance(value, dict)))
