@@ -8,9 +8,12 @@ import pytest
 
 import atoma_confidential as ac
 from atoma_confidential import (
+    _ahead,
+    _attempts,
     _findings,
     _http,
     _json,
+    _loops,
     _nonces,
     _plan,
     _reply,
@@ -59,6 +62,11 @@ DEFAULTS = {
     "devices in an attestation record": f"{evidence._MAX_ITEMS}",
     "a request, padded": f"{_request.MAX_BODY_BYTES:,} bytes",
     "compute units of a request": f"{_units.MAX_UNITS:,}",
+    "units of a lock that is taken ahead": f"{_ahead.LARGEST:,}",
+    "for how long a lock that was taken ahead is used": seconds(
+        _attempts.LOCK_SECONDS - _ahead.SENDING_SECONDS
+    ),
+    "an answer that is opened on its loop's own thread": f"{_loops.LARGE // 2**10} KiB",
     "texts in a request for vectors": f"{len(usual_plan().batches[0])}",
     "bytes of text in a request for vectors": "200,000",
     "requests for vectors at a time": f"{usual_plan().concurrency}",

@@ -58,6 +58,16 @@ def test_each_request_but_the_first_finds_its_lock(make_atoma, connect, telemetr
     assert len(locks(atoma)) in {4, 5}  # the loop may end before the last is sent
 
 
+def test_its_span_is_below_the_callers_as_that_of_the_call_is(
+    make_atoma, connect, telemetry
+):
+    shell = connect(make_atoma(), lock_ahead=True)
+    with telemetry.tracer.start_as_current_span("turn") as turn:
+        shell.chat_in_turn(2)
+    ahead = [call for call in telemetry.calls if call.name == f"lock_ahead {CHAT}"]
+    assert {call.parent.span_id for call in ahead} == {turn.context.span_id}
+
+
 def test_nobody_who_did_not_ask_for_it_has_a_lock_taken(make_atoma, connect, telemetry):
     atoma = make_atoma()
     assert said_all(connect(atoma).chat_in_turn(3))

@@ -295,9 +295,10 @@ def _ask(client, queue):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_process_makes_connections_of_its_own(atoma):
+@pytest.mark.parametrize("lock_ahead", [False, True])
+def test_a_forked_process_makes_connections_of_its_own(atoma, lock_ahead):
     context = multiprocessing.get_context("fork")
-    with ac.Client(**settings(atoma)) as client:
+    with ac.Client(**settings(atoma), lock_ahead=lock_ahead, max_retries=0) as client:
         client.chat(MESSAGES, model=CHAT)
         queue = context.Queue()
         child = context.Process(target=_ask, args=(client, queue))

@@ -6,7 +6,7 @@ import gc
 def pytest_runtestloop():
     """Freeze nothing here.
 
-    The more often there is a full collection, the sooner one finds what LangChain's
-    Postgres leaves to it: the connections of a loop of its own, that nobody closes.
+    LangChain's Postgres seems to leave the connections of a loop of its own to the
+    collector: once, where most was frozen, it found them at the end, and warned.
     """
     gc.unfreeze()

@@ -124,6 +124,8 @@ def test_a_copy_with_other_settings_has_its_own_connections(
     assert model.model_copy()._clients() is model.clients
     warmer = model.model_copy(update={"temperature": 1.0})
     assert warmer._clients() is model.clients
+    ahead = model.model_copy(update={"lock_ahead": True})
+    assert ahead._clients() is not model.clients
     elsewhere = make_atoma()
     moved = model.model_copy(
         update={"atoma_api_base": elsewhere.base_url, "max_retries": 0}

@@ -5,10 +5,12 @@ the chunks add up to is compared.
 """
 
 import asyncio
+import pickle
 import threading
 
 import pytest
 from deltas import END, STOPPED, text
+from langchain_core.load import dumpd
 from langchain_core.messages import AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk
 from lc_streamed import added_up, by_stream
@@ -28,6 +30,8 @@ def test_a_chunk_of_text_is_one_like_any_other_and_shares_nothing(
     )
     assert first == made
     assert first.model_dump() == made.model_dump()
+    assert dumpd(first) == dumpd(made)
+    assert pickle.loads(pickle.dumps(first)) == made  # noqa: S301 - our own
     for name, value in vars(first.message).items():
         if isinstance(value, list | dict):
             assert value is not getattr(second.message, name)
