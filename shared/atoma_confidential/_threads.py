@@ -1,14 +1,18 @@
-"""Work that runs side by side in threads and is not waited for once it is in vain."""
+"""Work in threads that is not waited for once it is in vain."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
-__all__ = ["side_by_side"]
+__all__ = ["Beside", "side_by_side"]
 
 I = TypeVar("I")  # noqa: E741 - an item
 R = TypeVar("R")
@@ -59,3 +63,28 @@ def side_by_side(
             yield one.index, one.results[0]
     finally:
         waiting.clear()
+
+
+class Beside:
+    """Work beside what a caller does; what it raises is nobody's."""
+
+    def __init__(self) -> None:
+        self._threads: WeakSet[threading.Thread] = WeakSet()
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Begin some work, if there are threads left for it."""
+
+        def run() -> None:
+            with suppress(Exception):
+                work()
+
+        run_here = partial(copy_context().run, run)
+        thread = threading.Thread(target=run_here, name="atoma-beside", daemon=True)
+        with suppress(RuntimeError):
+            thread.start()
+            self._threads.add(thread)
+
+    def wait(self, seconds: float = 1) -> None:
+        """Wait for what is being done, each for so many seconds at the most."""
+        for thread in list(self._threads):
+            thread.join(seconds)

@@ -6,11 +6,9 @@ No decision of the protocol lives here: a shell translates, loops and closes.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, suppress
-from contextvars import copy_context
+from contextlib import closing
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -41,7 +39,7 @@ from ._reply import as_chunks
 from ._request import Request, chat_request
 from ._session import Alone, Aside, Begin, Begun, Flow, Reply, Send, Shown, Sleep, Work
 from ._settings import ClientSettings, connection_of
-from ._threads import side_by_side
+from ._threads import Beside, side_by_side
 from ._turns import ThreadTurns
 from ._watch import Watch, operation_of
 from ._wire import Model
@@ -90,6 +88,7 @@ class Client:
         # Canaries of a parent process come back to the parent.
         self._own = Connections(self._connection.base_url, session.probing.clear)
         self._turns: dict[int, ThreadTurns] = {}
+        self._beside = Beside()
 
     def chat(
         self,
@@ -234,6 +233,8 @@ class Client:
     def close(self) -> None:
         """Close the connections; a further call would make new ones."""
         self._own.close()
+        self._beside.wait()
+        self._own.close()  # what was made beside
 
     def __enter__(self) -> Self:
         return self
@@ -320,16 +321,11 @@ class Client:
             return self._drive(step.steps, watched, attempt)
 
     def _begin(self, step: Aside) -> None:
-        def run() -> None:
-            with (
-                suppress(Exception),  # nobody's, and whoever looks is told by the watch
-                self._connection.watch("lock_ahead", step.model) as watched,
-            ):
+        def take() -> None:
+            with self._connection.watch("lock_ahead", step.model) as watched:
                 self._drive(step.steps, watched)
 
-        with suppress(RuntimeError):  # no more threads: likewise
-            run_here = partial(copy_context().run, run)
-            threading.Thread(target=run_here, name="atoma-ahead", daemon=True).start()
+        self._beside.begin(take)
 
     def _send(self, send: Send) -> Reply:
         http = self._own.to(send.origin) if self._given is None else self._given
