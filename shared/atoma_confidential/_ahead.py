@@ -48,11 +48,11 @@ def take_ahead(session: Session, request: Request) -> Flow[None]:
     model, now = request.model, session.now()
     if not _is_wanted(session, request) or _size(request) > LARGEST:
         return
-    last = session.ahead.get(model)
-    if last is not None and now < last.until:
+    last, process = session.ahead.get(model), session.process()
+    if last is not None and last.process == process and now < last.until:
         return
     until = now + TAKING_SECONDS + LOCK_SECONDS
-    ahead = Ahead(units_of(session, request), until, process=session.process())
+    ahead = Ahead(units_of(session, request), until, process)
     if last is None and session.ahead.setdefault(model, ahead) is not ahead:
         return  # another thread was quicker
     session.ahead[model] = ahead
@@ -75,12 +75,14 @@ def taken_ahead(session: Session, request: Request) -> Flow[Lease | None]:
     if ahead.outcome is None:
         # Waited for, and by one request only: it may be buying a stack.
         ahead.is_awaited = True
-        yield from _in_turn(model, _nothing())
-        ahead.is_awaited = False
+        try:
+            yield from _in_turn(model, _nothing())
+        finally:
+            ahead.is_awaited = False
     if not _is_of_use(session, request, ahead):
         return None  # it waits on, for a smaller request or until it has run out
     if session.ahead.pop(model, None) is not ahead:
-        return None  # another was quicker, and its own is lost to nobody
+        return None  # another was quicker; what it has begun then runs out unused
     if isinstance(ahead.outcome, NodeKeyMissingError):
         raise ahead.outcome
     return ahead.outcome

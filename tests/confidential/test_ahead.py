@@ -457,6 +457,23 @@ def test_there_is_one_at_a_time_for_a_model():
     aside(take_ahead(session, asked()))
 
 
+def test_what_a_parent_has_taken_keeps_no_child_from_its_own():
+    session = session_of()
+    session.ahead["m"] = waiting(process=1)
+    aside(take_ahead(session, asked()))
+    assert session.ahead["m"].process == os.getpid()
+
+
+def test_whoever_waits_for_it_may_be_cancelled():
+    session = session_of()
+    session.ahead["m"] = ahead = waiting(outcome=None)
+    flow = taken_ahead(session, asked())
+    next(flow)
+    assert ahead.is_awaited
+    flow.close()
+    assert not ahead.is_awaited
+
+
 def test_of_two_threads_one_takes_it():
     session = session_of()
 
