@@ -159,10 +159,12 @@ class PostgresStore(_Store):
     def __init__(self, folder, postgres):
         super().__init__(folder, postgres)
         self.opened = []
+        self.used = []
 
     def langchain(self, embeddings, dimensions):
         engine = PGEngine.from_connection_string(self._url("psycopg"))
         self.opened.append(engine)
+        self.used.append((engine, embeddings))
         with suppress(ProgrammingError):  # it is there
             engine.init_vectorstore_table(
                 TABLE,
@@ -199,6 +201,9 @@ class PostgresStore(_Store):
         return [(text, json.loads(vector)) for text, vector in rows]
 
     def close(self):
+        for engine, embeddings in self.used:
+            # It embeds on a loop of its own, which never ends.
+            engine._run_as_sync(embeddings.clients.aclose())
         for store in self.opened:
             asyncio.run(store.close())
 
