@@ -25,6 +25,8 @@ PACKAGES = (
     "llama-index-llms-openai",
     "llama-index-embeddings-openai",
     "pydantic",
+    "uvicorn",
+    "httptools",
 )
 CPU_INFO = Path("/proc/cpuinfo")
 
