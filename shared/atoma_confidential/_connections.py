@@ -1,11 +1,12 @@
-"""The connections of the clients: for each process, and for each event loop."""
+"""What the clients hold open: for each process, and for each event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 
 import httpx
 
@@ -14,7 +15,7 @@ from ._http import proxy_of, tls_context
 from ._pools import AsyncPoolTransport
 from ._turns import TaskTurns
 
-__all__ = ["Connections", "LoopConnections"]
+__all__ = ["Connections", "LoopResources"]
 
 
 class Connections:
@@ -50,8 +51,8 @@ class Connections:
         _close(self._made)
 
 
-class LoopConnections:
-    """What belongs to one event loop."""
+class LoopResources:
+    """The connections of one event loop, whose turn it is there, and its tasks."""
 
     def __init__(self, given: httpx.AsyncClient | None, base_url: str) -> None:
         self.turns = TaskTurns()
@@ -71,9 +72,17 @@ class LoopConnections:
             self._own[origin] = httpx.AsyncClient(transport=transport)
         return self._own[origin]
 
-    def begin(self, work: Coroutine[None, None, None]) -> None:
-        """Do something beside what the caller does, at the longest until closing."""
-        task = asyncio.ensure_future(work)
+    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Begin some work beside what the caller does, until closing at the longest.
+
+        What it raises is nobody's.
+        """
+
+        async def run() -> None:
+            with suppress(Exception):
+                await work()
+
+        task = asyncio.ensure_future(run())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 

@@ -236,7 +236,7 @@ class _Exchange:
         return reply
 
     def _whole(self, node: _Accepted, *, stream: str) -> Flow[Answer]:
-        opened = self._recover(node.lease)
+        opened = yield from self._recover(node.lease)
         if opened is None:
             opener, send = self._seal(node, self._request.encode(stream=False))
             yield from take_ahead(self._session, self._request)
@@ -262,7 +262,7 @@ class _Exchange:
         work = partial(open_answer, body, opener, self._request.endpoint)
         return Work(work, size=len(body))
 
-    def _recover(self, lease: Lease) -> Opened | None:
+    def _recover(self, lease: Lease) -> Flow[Opened | None]:
         """Try a new key of the same node on an answer that did not open (4.7)."""
         unopened, self._unopened = self._unopened, None
         if (
@@ -273,7 +273,7 @@ class _Exchange:
             return None
         opener = unopened.opener.rekeyed(lease.recipient)
         try:
-            return open_answer(unopened.body, opener, self._request.endpoint)
+            return cast("Opened", (yield self._open(unopened.body, opener)))
         except OpenError:
             return None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, cast
@@ -16,7 +16,7 @@ import httpx
 
 from ._answered import Answer
 from ._appraise import appraise_anew
-from ._connections import LoopConnections
+from ._connections import LoopResources
 from ._embed import Part, embed_batch
 from ._flow import (
     exchange,
@@ -92,7 +92,7 @@ class AsyncClient:
     ) -> None:
         self._connection = connection
         self._given = http_client
-        self._loops = LoopLocal[LoopConnections]()
+        self._loops = LoopLocal[LoopResources]()
 
     async def chat(
         self,
@@ -235,7 +235,7 @@ class AsyncClient:
                         case Alone():
                             result = await self._alone(step, watched, outcome, attempt)
                         case Aside():
-                            (await self._loop()).begin(self._take(step))
+                            (await self._loop()).begin(partial(self._take, step))
                         case Work():
                             result = await computed(step.do, size=step.size)
                         case Begin():
@@ -264,10 +264,7 @@ class AsyncClient:
             return await self._drive(step.steps, watched, outcome, attempt)
 
     async def _take(self, step: Aside) -> None:
-        with (
-            suppress(Exception),  # nobody's, and whoever looks is told by the watch
-            self._connection.watch("lock_ahead", step.model) as watched,
-        ):
+        with self._connection.watch("lock_ahead", step.model) as watched:
             await self._drive(step.steps, watched)
 
     async def _send(self, send: Send) -> Reply:
@@ -312,11 +309,11 @@ class AsyncClient:
             failure = as_failure(error, send, head_came=True, closed=http.is_closed)
         raise failure
 
-    async def _loop(self) -> LoopConnections:
+    async def _loop(self) -> LoopResources:
         state = self._loops.get()
         if state is None:
             state = self._loops.set(
-                LoopConnections(self._given, self._connection.base_url)
+                LoopResources(self._given, self._connection.base_url)
             )
             # Starting the generator is what ties it to the loop.
             await anext(state.lifetime)

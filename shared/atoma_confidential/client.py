@@ -294,7 +294,7 @@ class Client:
                         case Alone():
                             result = self._alone(step, watched, attempt)
                         case Aside():
-                            self._begin(step)
+                            self._beside.begin(partial(self._take, step))
                         case Work():
                             result = step.do()
                         case Begin():
@@ -320,12 +320,9 @@ class Client:
         with turns.turn(step.name, seconds=self._connection.limits.lock):
             return self._drive(step.steps, watched, attempt)
 
-    def _begin(self, step: Aside) -> None:
-        def take() -> None:
-            with self._connection.watch("lock_ahead", step.model) as watched:
-                self._drive(step.steps, watched)
-
-        self._beside.begin(take)
+    def _take(self, step: Aside) -> None:
+        with self._connection.watch("lock_ahead", step.model) as watched:
+            self._drive(step.steps, watched)
 
     def _send(self, send: Send) -> Reply:
         http = self._own.to(send.origin) if self._given is None else self._given

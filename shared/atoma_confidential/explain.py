@@ -171,10 +171,7 @@ def _take(flow: Flow[Any], key: bytes, sends: list[Send]) -> Any:
     try:
         while True:
             step = flow.send(result)
-            if isinstance(step, Alone):
-                result = _take(step.steps, key, sends)
-                continue
-            if isinstance(step, Aside):
+            if isinstance(step, Alone | Aside):
                 result = _take(step.steps, key, sends)
                 continue
             # A rehearsal asks a relay that never fails: there is nothing to wait for.

@@ -1,32 +1,17 @@
-"""The lock for the next chat request, taken while one is being answered."""
+"""The lock for the next chat request, taken while one is being answered: calls."""
 
 import asyncio
 import json
-import os
 import threading
 import time
 from dataclasses import replace
 
 import httpx
 import pytest
-from observed import Telemetry
+from aheads import LEASE, waiting
 from shells import CHAT, MESSAGES, SECRET, Blocking, locks, posts
 
 import atoma_confidential as ac
-from atoma_confidential._ahead import take_ahead, taken_ahead, units_of
-from atoma_confidential._embed import EmbeddingOptions
-from atoma_confidential._request import chat_request
-from atoma_confidential._session import Ahead, Alone, Aside, Reply, Session
-from atoma_confidential._wire import Lease
-
-LEASE = Lease(ac.Recipient(bytes(range(32))), 1, 2, None, 2**14)
-NOW = 1e9
-
-
-@pytest.fixture
-def telemetry():
-    with Telemetry() as telemetry:
-        yield telemetry
 
 
 def said_all(replies):
@@ -54,7 +39,7 @@ def is_nothing_lost(atoma):
 def test_each_request_but_the_first_finds_its_lock(make_atoma, connect, telemetry):
     atoma = make_atoma()
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(4))
-    assert telemetry.waited == [1, 0, 0, 0]
+    assert telemetry.own_locks == [1, 0, 0, 0]
     assert len(locks(atoma)) in {4, 5}  # the loop may end before the last is sent
 
 
@@ -71,7 +56,7 @@ def test_its_span_is_below_the_callers_as_that_of_the_call_is(
 def test_nobody_who_did_not_ask_for_it_has_a_lock_taken(make_atoma, connect, telemetry):
     atoma = make_atoma()
     assert said_all(connect(atoma).chat_in_turn(3))
-    assert telemetry.waited == [1, 1, 1]
+    assert telemetry.own_locks == [1, 1, 1]
     assert len(locks(atoma)) == 3
 
 
@@ -87,7 +72,7 @@ def test_streams_find_theirs_as_well(make_atoma, connect, telemetry, mode):
     store_of(shell)[CHAT] = waiting(until=float("inf"), outcome=known)
     with pytest.raises(ac.ServerError):  # it is no lock of this Atoma's
         shell.stream()
-    assert telemetry.waited == [1, 0]
+    assert telemetry.own_locks == [1, 0]
 
 
 def test_embeddings_take_none_for_their_locks_give_nothing_back(make_atoma, connect):
@@ -110,7 +95,7 @@ def test_where_none_can_be_taken_the_request_takes_its_own(
     atoma = make_atoma()
     atoma.faults.once(fault, skip=1)
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(2))
-    assert telemetry.waited == [1, 1]
+    assert telemetry.own_locks == [1, 1]
     assert delays == []
     errors = [call.attributes.get("error.type") for call in telemetry.calls]
     assert any(errors)  # and whoever looks can see why
@@ -135,7 +120,7 @@ def test_one_that_ran_out_is_replaced_by_the_requests_own(
     atoma = make_atoma()
     atoma.faults.once("lock-expired", skip=1)
     assert said_all(connect(atoma, lock_ahead=True).chat_in_turn(2))
-    assert telemetry.waited == [1, 1]
+    assert telemetry.own_locks == [1, 1]
     assert len(posts(atoma)) == 3
     assert delays == [0]
 
@@ -199,7 +184,7 @@ def test_the_answer_does_not_wait_for_it_and_the_next_request_does(held, telemet
     assert len(locks(atoma)) == 1
     threading.Timer(0.2, transport.go_on.set).start()
     client.chat(MESSAGES, model=CHAT)
-    assert telemetry.waited == [1, 0]
+    assert telemetry.own_locks == [1, 0]
 
 
 def test_only_one_request_waits_for_it(held, telemetry):
@@ -213,7 +198,7 @@ def test_only_one_request_waits_for_it(held, telemetry):
     assert waits.is_alive()
     transport.go_on.set()
     waits.join(30)
-    assert telemetry.waited == [1, 1, 0]
+    assert telemetry.own_locks == [1, 1, 0]
 
 
 class Unreachable(httpx.HTTPTransport):
@@ -261,7 +246,7 @@ def test_what_a_given_transport_raises_is_nobodys(make_atoma, telemetry):
         ac.Client(**settings, lock_ahead=True, http_client=http) as client,
     ):
         assert said_all([client.chat(MESSAGES, model=CHAT) for _ in range(2)])
-    assert telemetry.waited == [1, 1]
+    assert telemetry.own_locks == [1, 1]
 
 
 def test_where_there_are_no_more_threads_there_is_no_lock(
@@ -275,7 +260,7 @@ def test_where_there_are_no_more_threads_there_is_no_lock(
     with ac.Client(**settings, lock_ahead=True) as client:
         monkeypatch.setattr(threading.Thread, "start", refuse)
         assert said_all([client.chat(MESSAGES, model=CHAT) for _ in range(2)])
-    assert telemetry.waited == [1, 1]
+    assert telemetry.own_locks == [1, 1]
 
 
 class HeldForEver(httpx.AsyncHTTPTransport):
@@ -296,7 +281,7 @@ class HeldForEver(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-async def test_a_client_that_is_closed_waits_for_none(make_atoma):
+async def test_a_client_that_is_closed_waits_for_none(make_atoma, telemetry):
     atoma = make_atoma()
     transport = HeldForEver()
     settings = {"api_key": atoma.api_key, "base_url": atoma.base_url}
@@ -306,6 +291,9 @@ async def test_a_client_that_is_closed_waits_for_none(make_atoma):
         async with asyncio.timeout(30):
             await client.aclose()
         assert transport.cancelled
+        cut, answered = sorted(telemetry.calls, key=lambda call: call.end_time)[::-1]
+        assert answered.name == f"chat {CHAT}"
+        assert cut.attributes["error.type"] == "CancelledError"
         await client.chat(MESSAGES, model=CHAT)  # takes its own
         await client.aclose()
 
@@ -350,174 +338,3 @@ def test_calls_side_by_side_buy_no_more_stacks(make_atoma, connect):
 def test_it_is_a_switch(given):
     with pytest.raises(ac.InvalidInputError, match="lock_ahead is True or False"):
         ac.Client(api_key="k", base_url="http://127.0.0.1:9", lock_ahead=given)
-
-
-def session_of(**settings):
-    fields = {"lock_ahead": True, "process": os.getpid} | settings
-    return Session("k", lambda: NOW, **fields)
-
-
-def asked(tokens=10):
-    limit = {"max_tokens": tokens}
-    return chat_request(
-        MESSAGES, model="m", parameters=limit, extra_body=None, stream=False
-    )
-
-
-def waiting(**changes):
-    fields = {"units": 2**14, "until": NOW + 60, "process": os.getpid()}
-    return Ahead(**{**fields, "outcome": LEASE, **changes})
-
-
-def returned(flow):
-    """Return what a flow returns whose steps nobody else takes."""
-    try:
-        step = next(flow)
-        while True:
-            assert isinstance(step, Alone)
-            step = flow.send(returned(step.steps))
-    except StopIteration as stop:
-        return stop.value
-
-
-def aside(flow):
-    """Return the steps that a flow has the shell take aside."""
-    step = next(flow)
-    assert isinstance(step, Aside)
-    turn = next(step.steps)
-    assert isinstance(turn, Alone)
-    return turn.steps
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_of_use"),
-    [
-        ({}, True),
-        ({"until": NOW + 15}, False),  # too late to send a request on it
-        ({"units": 2**6}, False),  # perhaps a smaller one comes
-        ({"process": 1}, False),  # its parent's
-        ({"outcome": None}, False),  # another shell's, which has not come
-        ({"outcome": None, "is_awaited": True}, False),  # by another request
-    ],
-)
-def test_one_is_used_in_time_and_where_it_is_large_enough(changes, is_of_use):
-    session = session_of()
-    session.ahead["m"] = ahead = waiting(**changes)
-    lease = returned(taken_ahead(session, asked()))
-    assert lease is (LEASE if is_of_use else None)
-    assert session.ahead == ({} if is_of_use else {"m": ahead})
-    assert ahead.is_awaited is bool(changes.get("is_awaited"))
-
-
-def test_two_never_use_the_same():
-    session = session_of()
-    session.ahead["m"] = ahead = waiting(outcome=None)
-    flow = taken_ahead(session, asked())
-    next(flow)
-    ahead.outcome = LEASE
-    session.ahead.pop("m")  # by another thread
-    with pytest.raises(StopIteration) as stopped:
-        flow.send(None)
-    assert stopped.value.value is None
-
-
-def test_a_stack_bought_in_vain_is_told_of_however_late():
-    session = session_of()
-    error = ac.NodeKeyMissingError("No key.", ac.Exposure.LOCK)
-    session.ahead["m"] = waiting(until=NOW - 100, outcome=error)
-    with pytest.raises(ac.NodeKeyMissingError):
-        returned(taken_ahead(session, asked()))
-    assert session.ahead == {}
-
-
-@pytest.mark.parametrize("tokens", [10, 9_000, 60_000])
-def test_units_are_few_sizes_and_none_is_below_one_that_waits(tokens):
-    session, request = session_of(), asked(tokens)
-    units = units_of(session, request)
-    assert request.units <= units < 2 * request.units
-    assert units.bit_count() == 1
-    aside(take_ahead(session, request))
-    assert session.ahead["m"].units == units
-    assert units_of(session, asked(1)) == units
-    session.floors["m"] = (units, NOW)  # it has run out
-    assert units_of(session, asked(1)) < units or tokens == 10
-
-
-def test_a_large_request_has_none_for_they_would_fill_a_stack():
-    session, request = session_of(), asked(70_000)
-    assert units_of(session, request) == request.units
-    assert returned(take_ahead(session, request)) is None
-
-
-def test_there_is_one_at_a_time_for_a_model():
-    session = session_of()
-    aside(take_ahead(session, asked()))
-    assert returned(take_ahead(session, asked())) is None
-    session.ahead["m"].until = NOW
-    aside(take_ahead(session, asked()))
-
-
-def test_what_a_parent_has_taken_keeps_no_child_from_its_own():
-    session = session_of()
-    session.ahead["m"] = waiting(process=1)
-    aside(take_ahead(session, asked()))
-    assert session.ahead["m"].process == os.getpid()
-
-
-def test_whoever_waits_for_it_may_be_cancelled():
-    session = session_of()
-    session.ahead["m"] = ahead = waiting(outcome=None)
-    flow = taken_ahead(session, asked())
-    next(flow)
-    assert ahead.is_awaited
-    flow.close()
-    assert not ahead.is_awaited
-
-
-def test_of_two_threads_one_takes_it():
-    session = session_of()
-
-    class Raced(dict):
-        def setdefault(self, _name, _ahead):
-            return waiting()
-
-    session.ahead = Raced()
-    assert returned(take_ahead(session, asked())) is None
-
-
-def test_an_embedding_request_has_none():
-    session = session_of()
-    session.ahead["m"] = waiting()
-    request = EmbeddingOptions(model="m").request([SECRET])
-    assert returned(take_ahead(session, request)) is None
-    assert returned(taken_ahead(session, request)) is None
-    assert units_of(session, request) == request.units
-
-
-def test_what_failed_late_leaves_the_next_one_in_its_place():
-    session = session_of()
-    steps = aside(take_ahead(session, asked()))
-    next(steps)
-    session.ahead["m"] = later = waiting()
-    with pytest.raises(ac.ConfidentialError):
-        steps.send(Reply(503, {}, b""))
-    assert session.ahead == {"m": later}
-
-
-def test_one_that_is_cancelled_leaves_nothing_behind():
-    session = session_of()
-    steps = aside(take_ahead(session, asked()))
-    next(steps)
-    steps.close()
-    assert session.ahead == {}
-
-
-def test_what_it_holds_of_an_error_is_no_traceback():
-    session = session_of()
-    steps = aside(take_ahead(session, asked()))
-    ahead = session.ahead["m"]
-    next(steps)
-    body = json.dumps({"error": {"message": "Node public key not found"}}).encode()
-    with pytest.raises(ac.NodeKeyMissingError):
-        steps.send(Reply(500, {}, body))
-    assert ahead.outcome.__traceback__ is None

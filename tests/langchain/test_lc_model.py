@@ -190,7 +190,7 @@ async def test_locks_taken_ahead(atoma, make_chat, canary):
         model = make_chat(atoma, lock_ahead=True)
         for _ in range(2):
             await model.ainvoke(canary)
-    assert telemetry.waited == [1, 0, 1, 0]
+    assert telemetry.own_locks == [1, 0, 1, 0]
 
 
 def test_usage_is_seen_by_callbacks(scripted_chat, canary):

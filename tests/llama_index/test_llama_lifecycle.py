@@ -38,7 +38,7 @@ async def test_locks_taken_ahead(atoma, make_chat):
         async with make_chat(atoma, lock_ahead=True) as model:
             for _ in range(2):
                 await model.achat(asked)
-    assert telemetry.waited == [1, 0, 1, 0]
+    assert telemetry.own_locks == [1, 0, 1, 0]
 
 
 def test_read_streams_share_one_connection(atoma, make_chat):

@@ -72,7 +72,7 @@ class Telemetry:
         return call
 
     @property
-    def waited(self):
+    def own_locks(self):
         """How many locks each chat call took itself."""
         chats = [c for c in self.calls if c.name.startswith("chat ")]
         return [
